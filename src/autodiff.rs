@@ -1,0 +1,1 @@
+//! Reverse-mode differentiation: expands every `Op::Grad`.

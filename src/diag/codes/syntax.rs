@@ -1,0 +1,5 @@
+//! Codes E00xx: syntax.
+
+use super::Explanation;
+
+pub const ALL: &[Explanation] = &[];

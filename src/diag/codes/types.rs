@@ -1,0 +1,5 @@
+//! Codes E02xx: types.
+
+use super::Explanation;
+
+pub const ALL: &[Explanation] = &[];

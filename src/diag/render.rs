@@ -1,0 +1,1 @@
+//! Rendering of diagnostics: the only place that knows miette.

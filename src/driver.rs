@@ -1,0 +1,1 @@
+//! A session: the only place that sequences the stages.

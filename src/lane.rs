@@ -1,0 +1,248 @@
+//! Lane IR: scalar index arithmetic and short vectors, structured loops, explicit addresses. What an emitter turns into
+//! machine code by a table; [`place`] makes it from tile IR for a given [`Target`].
+//!
+//! Vectors are `f32` or `i32` with a lane count that is a multiple of 4; an emitter splits a vector into as many
+//! registers as it needs (16 lanes: four xmm, two ymm, one zmm), which changes no bits. Masks are vectors of bool.
+//! A kernel is called as `fn(args: *const *mut u8, lo: i64, hi: i64, fault: *mut i32)`: it runs grid points `lo..hi`,
+//! `args` holds one pointer per buffer, and a data index out of range stores 1 to `fault`.
+
+pub mod interp;
+pub mod parse;
+pub mod place;
+pub mod print;
+pub mod verify;
+
+use crate::ops::{Compare, DType};
+use std::fmt;
+
+/// An SSA value; prints as `v3`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Value(pub u32);
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "v{}", self.0)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Elem {
+    F32,
+    I32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Type {
+    /// An index, in elements.
+    I64,
+    /// Truth of a scalar comparison.
+    Cond,
+    Vec(Elem, u16),
+    Mask(u16),
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Kernel {
+    pub name: String,
+    /// Element type of each buffer in memory, in the order of `args`: f32, i32, u8 or bool.
+    pub buffers: Vec<DType>,
+    /// Number of grid points; the two I64 values `lo` and `hi` are v0 and v1.
+    pub points: usize,
+    pub body: Vec<Stmt>,
+    pub types: Vec<Type>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Stmt {
+    Let {
+        value: Value,
+        op: LaneOp,
+    },
+    Loop(Loop),
+    /// Results are defined by both arms.
+    If {
+        cond: Value,
+        then: Arm,
+        otherwise: Arm,
+        results: Vec<Value>,
+    },
+    Store(Store),
+    /// Stores 1 to `fault` where any lane of the mask is set.
+    Fault {
+        mask: Value,
+    },
+    /// Stores 1 to `fault` where the condition holds.
+    FaultIf {
+        cond: Value,
+    },
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Arm {
+    pub body: Vec<Stmt>,
+    pub yields: Vec<Value>,
+}
+
+/// `for var in lo..hi by step`; lo, hi: I64. Runs zero times where lo >= hi.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Loop {
+    pub var: Value,
+    pub lo: Value,
+    pub hi: Value,
+    pub step: i64,
+    /// (init, inside, after)
+    pub carries: Vec<(Value, Value, Value)>,
+    pub body: Vec<Stmt>,
+    pub yields: Vec<Value>,
+}
+
+/// `buffer[index + offset]`, in elements of the buffer.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Address {
+    pub buffer: u32,
+    pub index: Value,
+    pub offset: i64,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Access {
+    /// Lane l at `address + l`, for l < count; further lanes read 0 and are not stored.
+    Contiguous { count: u16 },
+    /// Every lane reads the one element (loads only).
+    Splat,
+    /// Lane l at `address + l * stride`, for l < count.
+    Strided { stride: i64, count: u16 },
+    /// Lane l at `address + offsets[l]` (i32 vector) where mask[l]; other lanes read 0 and are not stored.
+    Indexed { offsets: Value, mask: Value },
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Store {
+    pub address: Address,
+    pub access: Access,
+    /// A vector for f32/i32 buffers; i32 (low byte) for u8; a mask for bool.
+    pub value: Value,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum IndexOp {
+    Add,
+    Sub,
+    Mul,
+    Min,
+    Max,
+    /// Floor; by a positive constant, given as an `IConst`.
+    Div,
+    Mod,
+}
+
+/// Lanewise operations on vectors of one type.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum VecOp {
+    // f32
+    FNeg,
+    FAbs,
+    FAdd,
+    FSub,
+    FMul,
+    FDiv,
+    FSqrt,
+    FFloor,
+    FCeil,
+    FRound,
+    /// a * b + c
+    Fma,
+    /// `a > b ? a : b`
+    FMax,
+    /// `a < b ? a : b`
+    FMin,
+    // i32
+    INeg,
+    IAbs,
+    IAdd,
+    ISub,
+    IMul,
+    /// High half of the unsigned product.
+    IMulHigh,
+    IAnd,
+    IOr,
+    IXor,
+    INot,
+    /// Counts are vectors; 32 or more (unsigned) gives 0, for ISar the sign.
+    IShl,
+    IShr,
+    ISar,
+    // masks
+    MAnd,
+    MOr,
+    MXor,
+    MNot,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TreeOp {
+    FAdd,
+    FMul,
+    FMax,
+    FMin,
+    IAdd,
+    IMul,
+    IMax,
+    IMin,
+    MAnd,
+    MOr,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum LaneOp {
+    /// I64
+    IConst(i64),
+    Index(IndexOp, Value, Value),
+    /// I64 comparison → Cond
+    IndexCompare(Compare, Value, Value),
+    /// I64 from lane 0 of an i32 vector, sign-extended.
+    FirstLane(Value),
+    /// i32 vector, every lane the low 32 bits of an I64.
+    SplatIndex(Value),
+    /// Mask, every lane the truth of a Cond.
+    SplatCond(Value),
+    /// f32 bits
+    FSplat(u32),
+    ISplat(i32),
+    /// 0, 1, 2, … as i32
+    Lanes,
+    /// Mask of the first n lanes.
+    FirstLanes(u16),
+    /// A vector (f32, i32; u8 widens to i32) or a mask (bool).
+    Load {
+        address: Address,
+        access: Access,
+    },
+    Vec(VecOp, Vec<Value>),
+    /// Vectors of one type → mask.
+    Compare(Compare, Value, Value),
+    /// mask, then, otherwise (vectors of one type, or masks)
+    Select(Value, Value, Value),
+    /// i32 → f32, nearest even
+    ToF32(Value),
+    /// f32 → i32, truncating and saturating, NaN → 0
+    ToI32(Value),
+    Bitcast(Value),
+    /// A 16-lane vector to its tree reduction, in every lane: l ∘ l+8, l ∘ l+4, l ∘ l+2, l ∘ l+1.
+    Tree(TreeOp, Value),
+}
+
+/// What [`place`] must know of a machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Target {
+    /// Native lanes of f32: 4, 8 or 16.
+    pub lanes: u16,
+    /// Vector registers.
+    pub registers: u16,
+}
+
+impl Target {
+    pub const CLIF: Target = Target { lanes: 4, registers: 16 };
+    pub const AVX2: Target = Target { lanes: 8, registers: 16 };
+    pub const AVX512: Target = Target { lanes: 16, registers: 32 };
+}

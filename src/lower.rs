@@ -1,0 +1,1 @@
+//! Model to tensor IR: binds the opaque dimensions.

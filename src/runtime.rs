@@ -1,0 +1,1 @@
+//! Tensors in memory, the thread pool, and running a compiled step.

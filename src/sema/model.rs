@@ -1,0 +1,203 @@
+//! What the checker returns: a program in which every shape is known up to the opaque dimensions
+//! (batch size, rows of a data set), and everything is a graph of primitive operations.
+
+use crate::ops::Type;
+use crate::ops::dim::Dim;
+use crate::source::Span;
+use crate::tensor::Graph;
+
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    pub data: Vec<Data>,
+    /// Layer instances in order of declaration, roots first.
+    pub layers: Vec<Layer>,
+    pub params: Vec<Param>,
+    pub trains: Vec<Train>,
+    /// Top-level `let`s with a literal value: what `--set` may change.
+    pub lets: Vec<(String, String, Span)>,
+    /// A file without a `train` block: each model's `forward` (where its arguments are declared).
+    pub functions: Vec<Graph<Dim>>,
+}
+
+/// `data NAME from source(path, options) { … }`
+#[derive(Clone, Debug)]
+pub struct Data {
+    pub name: String,
+    /// `idx`, `csv`, …
+    pub source: String,
+    pub path: String,
+    pub options: Vec<(String, Constant)>,
+    pub columns: Vec<Column>,
+    pub splits: Vec<Split>,
+    pub span: Span,
+}
+
+/// One stored column that fields read as `raw.name`. The stored row must have this shape, axes of length 1 aside.
+#[derive(Clone, Debug)]
+pub struct Column {
+    pub name: String,
+    pub ty: Type,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub struct Split {
+    pub name: String,
+    pub size: SplitSize,
+    pub by: SplitBy,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum SplitSize {
+    /// The source's own part of that name (idx has `train` and `test`).
+    Own,
+    /// What the other splits of the same parent leave.
+    Rest {
+        of: String,
+    },
+    Fraction {
+        of: String,
+        part: f64,
+    },
+    Rows {
+        of: String,
+        rows: usize,
+    },
+}
+
+/// `hash`: by a hash of the row number; `position`: the last rows; `field`: whole groups by a column's value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SplitBy {
+    Hash,
+    Position,
+    Field(String),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Constant {
+    Int(i64),
+    Float(f64),
+    Bool(bool),
+    Str(String),
+    List(Vec<Constant>),
+}
+
+/// One layer instance.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// `net.stages.0.conv1` without the root's name: `stages.0.conv1`; the root itself is empty.
+    pub path: String,
+    /// Name of the `let` in `train` that holds the root, e.g. `net`.
+    pub root: String,
+    /// `Conv2d`
+    pub kind: String,
+    /// Types of the first call's result (records flattened), for `summary`.
+    pub results: Vec<Type<Dim>>,
+    pub span: Span,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ParamKind {
+    Trainable,
+    Buffer,
+    /// Optimizer state; its path is `<optimizer>.<buffer>.<parameter path>`.
+    OptState,
+}
+
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// The name in a checkpoint and of graph inputs. With several roots in one `train` block the root's name is
+    /// the first component (`gen.conv1.weight`); with one it is left out.
+    pub path: String,
+    pub kind: ParamKind,
+    pub ty: Type,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub struct Train {
+    /// `train pretrain { … }`; empty for the unnamed one.
+    pub name: String,
+    pub settings: Settings,
+    /// Computes the first value of every param, buffer and optstate: input `seed`, outputs `Update`.
+    pub init: Graph<Dim>,
+    pub phases: Vec<Phase>,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub epochs: Option<u32>,
+    pub steps: Option<u64>,
+    pub seed: u64,
+    pub keep: Option<Goal>,
+    pub stop: Option<Patience>,
+    pub save_every: Option<(u64, Unit)>,
+    pub nonfinite: NonFinite,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Steps,
+    Epochs,
+}
+
+/// `best(max: accuracy)`: a name that `validate` reports.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Goal {
+    pub metric: String,
+    pub maximize: bool,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Patience {
+    pub goal: Goal,
+    pub epochs: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NonFinite {
+    Error,
+    Skip,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PhaseKind {
+    Step,
+    Validate,
+    Test,
+    Predict,
+}
+
+/// `step (image, label) in Digits.train |> shuffle |> batch(64) { … }`
+///
+/// The graph takes whole columns and the rows of the batch (`rows: i32[B]`), gathers, converts, computes.
+/// `step` also differentiates (`Op::Grad`) and updates; its outputs are updates, reports and checks.
+/// `predict` has its fields as columns too; its outputs are results.
+#[derive(Clone, Debug)]
+pub struct Phase {
+    pub kind: PhaseKind,
+    /// `test "held out" (…)`
+    pub title: Option<String>,
+    pub pipeline: Pipeline,
+    pub graph: Graph<Dim>,
+    /// The symbol of the batch size in the graph, and of the number of rows of the columns.
+    pub batch: Dim,
+    pub rows: Dim,
+    /// Run this phase every so often instead of once an epoch.
+    pub every: Option<(u64, Unit)>,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Pipeline {
+    /// Name of the data declaration and of the split; empty for `predict`.
+    pub data: String,
+    pub split: String,
+    pub shuffle: bool,
+    pub batch: usize,
+    pub drop_last: bool,
+    pub span: Span,
+}

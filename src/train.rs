@@ -1,0 +1,1 @@
+//! Data sources, batching, the training loop, checkpoints, metrics, logs.
