@@ -97,7 +97,7 @@ impl Dim {
             _ => {
                 let half = self.pow(exponent / 2);
                 let even = half.mul(&half);
-                if exponent % 2 == 0 { even } else { even.mul(self) }
+                if exponent.is_multiple_of(2) { even } else { even.mul(self) }
             }
         }
     }

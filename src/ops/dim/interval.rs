@@ -82,7 +82,7 @@ impl Interval {
         let half = self.pow(exponent / 2);
         let mut even = half.mul(half);
         even.lo = even.lo.max(Finite(0));
-        if exponent % 2 == 0 { even } else { even.mul(self) }
+        if exponent.is_multiple_of(2) { even } else { even.mul(self) }
     }
 
     fn to_options(self) -> (Option<i64>, Option<i64>) {
