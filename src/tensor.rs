@@ -3,6 +3,9 @@
 //! The same [`Graph`] with symbolic dimensions (`Graph<Dim>`) is what the checker builds for each phase of a
 //! `train` block; lowering binds the dimensions and gives `Graph<usize>`.
 
+pub mod data;
+pub mod interp;
+
 use crate::ops::{Op, Type};
 use crate::source::Span;
 use std::fmt;
