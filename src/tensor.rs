@@ -3,6 +3,7 @@
 //! The same [`Graph`] with symbolic dimensions (`Graph<Dim>`) is what the checker builds for each phase of a
 //! `train` block; lowering binds the dimensions and gives `Graph<usize>`.
 
+pub mod build;
 pub mod data;
 pub mod interp;
 
