@@ -247,6 +247,8 @@ pub enum Op<D = usize> {
     Const(Literal),
     /// A constant tensor given element by element, row-major; for small tables only. The result's dtype decides.
     Table(Vec<Literal>, Vec<D>),
+    /// A dimension as a number, i32[]: what `sum(x) / B` divides by. A constant once dimensions are bound.
+    DimValue(D),
     /// 0, 1, 2, … along `axis` of `shape`.
     Iota {
         shape: Vec<D>,
