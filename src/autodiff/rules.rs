@@ -28,7 +28,9 @@ impl Rule<'_, '_> {
     /// The adjoint of argument `i`; `None` where the derivative is zero everywhere.
     pub fn adjoint(&mut self, i: usize) -> Option<Value> {
         match &self.inst.op {
-            Op::Input { .. } | Op::Const(_) | Op::Table(..) | Op::Iota { .. } | Op::Philox { .. } => None,
+            Op::Input { .. } | Op::Const(_) | Op::Table(..) | Op::DimValue(_) | Op::Iota { .. } | Op::Philox { .. } => {
+                None
+            }
             Op::Compare(_) | Op::Bitcast(_) | Op::StopGradient => None,
             Op::ArgMax { .. } | Op::ArgMin { .. } | Op::WindowArgMax { .. } => None,
             Op::Composite { .. } | Op::Grad => None,

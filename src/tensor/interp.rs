@@ -19,7 +19,7 @@ mod window;
 
 use super::data::Tensor;
 use super::{Graph, Inst, Origin, Value};
-use crate::ops::{Op, Type};
+use crate::ops::{Literal, Op, Type};
 use array::Array;
 use std::fmt;
 
@@ -143,6 +143,7 @@ fn evaluate(call: &Call, op: &Op) -> Outcome {
         Op::Input { .. } | Op::Composite { .. } => unreachable!("handled by the caller"),
         Op::Const(literal) => one(Array::table(&[*literal], &[], ty.dtype)),
         Op::Table(literals, shape) => one(Array::table(literals, shape, ty.dtype)),
+        Op::DimValue(n) => one(Array::table(&[Literal::Int(*n as i64)], &[], ty.dtype)),
         Op::Iota { shape, axis, dtype } => one(Ok(Array::iota(shape, *axis, *dtype))),
         Op::Philox { key, shape } => one(Ok(philox::draw(*key, shape, args[0].scalar(), args[1].scalar()))),
 
