@@ -163,7 +163,9 @@ fn second_order() {
 fn zero_by_decree(op: &Op) -> bool {
     match op {
         Op::StopGradient | Op::Bitcast(_) => true,
-        Op::Input { .. } | Op::Const(_) | Op::Table(..) | Op::Iota { .. } | Op::Philox { .. } => false,
+        Op::Input { .. } | Op::Const(_) | Op::Table(..) | Op::DimValue(_) | Op::Iota { .. } | Op::Philox { .. } => {
+            false
+        }
         Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => false,
         Op::Reduce { .. } | Op::ArgMax { .. } | Op::ArgMin { .. } | Op::CumSum { .. } => false,
         Op::Reshape { .. } | Op::Transpose { .. } | Op::Broadcast { .. } | Op::Slice { .. } | Op::Pad { .. } => false,

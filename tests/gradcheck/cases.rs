@@ -81,6 +81,7 @@ fn sources() -> Vec<Case> {
     vec![
         Case::new(Op::Const(Literal::Float(2.0)), vec![], &[]),
         Case::new(Op::Table(vec![Literal::Float(1.0), Literal::Float(2.0)], vec![2]), vec![], &[2]),
+        Case::of_type(Op::DimValue(3), vec![], DType::I32, &[]),
         Case::new(Op::Iota { shape: vec![3], axis: 0, dtype: DType::F32 }, vec![], &[3]),
         Case::of_type(Op::Philox { key: 1, shape: vec![3] }, vec![ints(&[], &[1]), ints(&[], &[2])], DType::I32, &[3]),
     ]
