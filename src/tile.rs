@@ -17,8 +17,13 @@
 
 pub mod expand;
 pub mod interp;
+pub mod names;
 pub mod parse;
 pub mod print;
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;
 pub mod verify;
 
 use crate::ops::{Compare, DType, Literal};
@@ -213,7 +218,8 @@ pub enum Map {
     RoundEven,
     /// a * b + c with one rounding
     Fma,
-    /// `a > b ? a : b`, as x86's maxps: any NaN, and equal arguments, give b. `max` of ops is expanded.
+    /// `a > b ? a : b`, as x86's maxps: any NaN, and equal arguments, give b; a denormal comes out as zero, as from
+    /// any float operation. `max` of ops is expanded.
     MaxRaw,
     /// `a < b ? a : b`
     MinRaw,
@@ -272,7 +278,8 @@ pub enum TileOp {
     Cast(Value),
     /// f32 ↔ i32, the same bits.
     Bitcast(Value),
-    /// acc[r, 16], x[r, c]: folds column c of x into column c mod 16 of acc, ascending.
+    /// acc[r, 16], x[r, c]: folds column c of x into column c mod 16 of acc, ascending. In every fold `∘` takes the
+    /// earlier element first; max and min propagate NaN and equal arguments give the second.
     Fold {
         op: FoldOp,
         acc: Value,
@@ -314,5 +321,87 @@ impl Kernel {
 
     pub fn ty(&self, value: Value) -> TileType {
         self.values[value.0 as usize]
+    }
+}
+
+impl Param {
+    /// Number of elements in memory, padding included.
+    pub fn elements(&self) -> usize {
+        match self.layout {
+            Layout::RowMajor => self.shape.iter().product(),
+            Layout::Panel { width } => self.shape[0] * self.shape[1].next_multiple_of(width),
+        }
+    }
+
+    /// Where the element at `index` lies, counted in elements; `None` out of bounds.
+    pub fn address(&self, index: &[i64]) -> Option<usize> {
+        let inside = |(i, n): (&i64, &usize)| (0..*n as i64).contains(i);
+        if index.len() != self.shape.len() || !index.iter().zip(&self.shape).all(inside) {
+            return None;
+        }
+        Some(match self.layout {
+            Layout::RowMajor => index.iter().zip(&self.shape).fold(0, |at, (i, n)| at * n + *i as usize),
+            Layout::Panel { width } => {
+                let (k, n) = (index[0] as usize, index[1] as usize);
+                (n / width * self.shape[0] + k) * width + n % width
+            }
+        })
+    }
+}
+
+impl Extent {
+    pub fn var(self) -> Option<Var> {
+        match self {
+            Extent::Block(var) => Some(var),
+            Extent::Fixed(_) => None,
+        }
+    }
+}
+
+impl Index {
+    /// Calls `f` on this expression and every one inside it.
+    pub fn walk<'a>(&'a self, f: &mut impl FnMut(&'a Index)) {
+        f(self);
+        match self {
+            Index::Add(a, b) | Index::Min(a, b) | Index::Max(a, b) => {
+                a.walk(f);
+                b.walk(f);
+            }
+            Index::Mul(a, _) | Index::FloorDiv(a, _) | Index::Mod(a, _) => a.walk(f),
+            Index::Const(_) | Index::Var(_) | Index::Row | Index::Col | Index::Data { .. } => {}
+        }
+    }
+}
+
+impl View {
+    /// The index expressions, then those of the guards.
+    pub fn exprs(&self) -> impl Iterator<Item = &Index> {
+        self.index.iter().chain(self.guards.iter().map(|g| &g.expr))
+    }
+}
+
+impl TileOp {
+    /// The values it reads, those inside index expressions last.
+    pub fn uses(&self) -> Vec<Value> {
+        let mut uses = match self {
+            TileOp::Load(_) | TileOp::Const(_) | TileOp::Index(_) => vec![],
+            TileOp::Map(_, args) => args.clone(),
+            TileOp::Cast(x) | TileOp::Bitcast(x) | TileOp::Transpose(x) => vec![*x],
+            TileOp::Fold { acc, x, .. } => vec![*acc, *x],
+            TileOp::Tree { x, .. } | TileOp::FoldRows { x, .. } => vec![*x],
+            TileOp::Contract { acc, a, b, .. } => vec![*acc, *a, *b],
+            TileOp::Philox { seed, step, .. } => vec![*seed, *step],
+        };
+        let mut data = |i: &Index| {
+            if let Index::Data { tile, .. } = i {
+                uses.push(*tile);
+            }
+        };
+        match self {
+            TileOp::Load(view) => view.exprs().for_each(|e| e.walk(&mut data)),
+            TileOp::Index(index) | TileOp::Philox { index, .. } => index.walk(&mut data),
+            _ => {}
+        }
+        uses
     }
 }
