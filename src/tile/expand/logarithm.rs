@@ -4,6 +4,7 @@ use super::Builder;
 use super::exponential::{LN_2_HIGH, LN_2_LOW};
 use crate::ops::{Compare, DType};
 use crate::tile::{Map, Value};
+use std::f32::consts::LN_2;
 
 /// (log(1 + f) - f + f²/2) / f³ for 1 + f in [√½, √2); Cephes' logf.
 const LOG: [f32; 9] = [
@@ -15,7 +16,7 @@ const LOG: [f32; 9] = [
     -1.666_805_8e-1,
     2.000_071_5e-1,
     -2.499_999_4e-1,
-    3.333_333_1e-1,
+    0.333_333_3,
 ];
 
 /// atanh(q) / q³ - 1 / q² in q²; N. Juffa's powf.
@@ -110,7 +111,7 @@ impl Builder {
         let s = self.fma(r, cube_low, q_low);
         let s = self.fma(r, cube, s);
         let twice = self.mul(two, q);
-        let (high, minus_high, low) = (self.f(0.693_147_2), self.f(-0.693_147_2), self.f(-1.904_654_2e-9));
+        let (high, minus_high, low) = (self.f(LN_2), self.f(-LN_2), self.f(-1.904_654_2e-9));
         let t = self.fma(high, e, twice);
         let back = self.fma(minus_high, e, t);
         let rest = self.sub(twice, back);
