@@ -7,7 +7,8 @@ pub mod build;
 pub mod data;
 pub mod interp;
 
-use crate::ops::{Op, Type};
+use crate::ops::shape::{self, ShapeError};
+use crate::ops::{Extent, Op, Type};
 use crate::source::Span;
 use std::fmt;
 use std::rc::Rc;
@@ -124,6 +125,18 @@ impl<D> Graph<D> {
         let results: Vec<Value> = types.into_iter().map(|t| self.fresh(t)).collect();
         self.insts.push(Inst { op, args, results: results.clone(), regions: vec![], origin });
         results
+    }
+
+    /// Appends an instruction whose result types follow from its arguments: every operation but `Input`, `Const`,
+    /// `Table` and `Composite`.
+    pub fn apply(&mut self, op: Op<D>, args: &[Value], origin: Origin) -> Result<Vec<Value>, ShapeError<D>>
+    where
+        D: Extent,
+    {
+        let arg_types: Vec<&Type<D>> = args.iter().map(|v| self.ty(*v)).collect();
+        let given = ShapeError::Attribute { what: "the types of this operation must be given" };
+        let types = shape::infer(&op, &arg_types)?.ok_or(given)?;
+        Ok(self.push(op, args.to_vec(), types, origin))
     }
 
     /// Appends a named input.
