@@ -6,6 +6,8 @@ mod backend;
 mod data;
 mod layers;
 mod names;
+mod operands;
+mod operations;
 mod runs;
 mod shapes;
 mod syntax;
@@ -22,11 +24,13 @@ pub struct Explanation {
     pub text: &'static str,
 }
 
-const RANGES: [&[Explanation]; 10] = [
+const RANGES: [&[Explanation]; 12] = [
     syntax::ALL,
     names::ALL,
     types::ALL,
+    operands::ALL,
     shapes::ALL,
+    operations::ALL,
     layers::ALL,
     training::ALL,
     unsupported::ALL,

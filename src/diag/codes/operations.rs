@@ -1,0 +1,129 @@
+//! Codes E0350 to E0399: shapes of operations.
+
+use super::Explanation;
+use crate::diag::Code;
+
+const fn code(code: u16, title: &'static str, text: &'static str) -> Explanation {
+    Explanation { code: Code(code), title, text }
+}
+
+pub const ALL: &[Explanation] = &[
+    code(
+        350,
+        "shapes do not broadcast",
+        "Elementwise operations align shapes at their ends. Only an absent dimension, or one written as 1, stretches; \
+two different sizes never do, and a symbolic size never becomes 1.
+
+```nn
+fn f(x: f32[B, 10], y: f32[B]) -> f32[B, 10] { x + y }    // axis -1: `10` against `B`
+```
+
+Add the missing axis: `x + y[:, _]`.",
+    ),
+    code(
+        351,
+        "the operation's shape rule is not met",
+        "The arguments do not fit the shape rule of the operation; the label lists their types.
+
+```nn
+fn f(x: f32[B, 8, 8, 3], w: f32[3, 3, 4, 16]) { conv2d(x, w) }    // 3 channels against 4
+```",
+    ),
+    code(
+        352,
+        "no such axis",
+        "An axis is a number from 0, or from -1 at the end, or the name of a dimension that stands once in the shape.
+
+```nn
+fn f(x: f32[B, N]) -> f32[B] { mean(x, axis: 2) }    // the axes are 0 and 1
+```",
+    ),
+    code(
+        353,
+        "index out of range",
+        "A compile-time index or slice must lie within its axis. Where the axis has a symbolic length this must be \
+provable: state what you know in a `where`.
+
+```nn
+fn f(x: f32[B, T]) -> f32[B] { x[:, 3] }    // add `where T in 4..=1000`
+```",
+    ),
+    code(
+        354,
+        "the parts do not divide the axis",
+        "`split(x, n)` makes n equal parts.
+
+```nn
+fn f(x: f32[B, 10]) -> f32[B, 3] { split(x, 3, axis: -1)[0] }
+```
+
+Give the lengths instead: `split(x, [4, 3, 3], axis: -1)`.",
+    ),
+    code(
+        355,
+        "reshape changes the number of elements",
+        "A reshape keeps all elements.
+
+```nn
+fn f(x: f32[B, 28, 28]) -> f32[B, 780] { reshape(x, [B, 780]) }    // 28 * 28 is 784
+```
+
+One length may be written -1: it is worked out.",
+    ),
+    code(
+        356,
+        "a pattern does not fit",
+        "Patterns of `rearrange` and `einsum` name axes; each name of a rearrangement stands once on each side.
+
+```nn
+fn f(x: f32[B, T, 12]) { rearrange(x, \"b t (h d) -> b h t d\") }    // how long is h? add `h: 4`
+```",
+    ),
+    code(
+        357,
+        "padding \"same\" needs a known extent",
+        "With a stride above 1 the padding of \"same\" depends on the extent, which is symbolic here.
+
+```nn
+fn f(x: f32[B, H, W, 3], w: f32[3, 3, 3, 8]) { conv2d(x, w, stride: 2, padding: \"same\") }
+```
+
+Fix the extents in the type, or give the padding by number: `padding: [[0, 1], [0, 1]]`.",
+    ),
+    code(
+        358,
+        "matrices that cannot be multiplied",
+        "In `a @ b` the last axis of a meets the last but one of b (its only one, at rank 1).
+
+```nn
+fn f(x: f32[B, 8], w: f32[10, 4]) -> f32[B, 4] { x @ w }    // 8 columns against 10 rows
+```",
+    ),
+    code(
+        359,
+        "the window does not fit",
+        "A kernel or pool, dilation included, is larger than its padded input.
+
+```nn
+fn f(x: f32[B, 2, 2, 3]) { max_pool2d(x, 3) }
+```",
+    ),
+    code(
+        360,
+        "wrong rank",
+        "The operation needs a tensor of another rank: images are [batch, height, width, channels].
+
+```nn
+fn f(x: f32[28, 28, 1]) { max_pool2d(x, 2) }    // no batch axis
+```",
+    ),
+    code(
+        361,
+        "shapes must agree",
+        "Joined or paired tensors must agree in all axes but the one they are joined along.
+
+```nn
+fn f(a: f32[B, 3], b: f32[N, 4]) { concat(a, b, axis: 1) }    // B against N
+```",
+    ),
+];

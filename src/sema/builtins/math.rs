@@ -1,0 +1,160 @@
+//! Elementwise mathematics. Compile-time numbers give compile-time numbers.
+
+use super::args::{Args, number, wrong};
+use super::{Builtin, entry};
+use crate::ops::{Binary, Compare, DType, Extent, Op, Unary};
+use crate::sema::emit::{Checked, Emit, error};
+use crate::sema::value::Value;
+use crate::tensor::Value as Node;
+
+pub const TABLE: &[Builtin] = &[
+    entry("abs(x: f32[*S]) -> f32[*S]", "Absolute value.", |e, a| {
+        keep_int(e, a, Unary::Abs, f64::abs, i64::checked_abs)
+    }),
+    entry("sign(x: f32[*S]) -> f32[*S]", "-1, 0 or 1; NaN stays NaN.", |e, a| {
+        keep_int(e, a, Unary::Sign, sign, |n| Some(n.signum()))
+    }),
+    entry("floor(x: f32[*S]) -> f32[*S]", "The largest integer that is not above x.", |e, a| {
+        keep_int(e, a, Unary::Floor, f64::floor, Some)
+    }),
+    entry("ceil(x: f32[*S]) -> f32[*S]", "The smallest integer that is not below x.", |e, a| {
+        keep_int(e, a, Unary::Ceil, f64::ceil, Some)
+    }),
+    entry("round(x: f32[*S]) -> f32[*S]", "To the nearest integer, ties to even.", |e, a| {
+        keep_int(e, a, Unary::RoundEven, f64::round_ties_even, Some)
+    }),
+    entry("sqrt(x: f32[*S]) -> f32[*S]", "Square root.", |e, a| real(e, a, Unary::Sqrt, f64::sqrt)),
+    entry("exp(x: f32[*S]) -> f32[*S]", "e to the power x.", |e, a| real(e, a, Unary::Exp, f64::exp)),
+    entry("expm1(x: f32[*S]) -> f32[*S]", "exp(x) - 1, exact near 0.", |e, a| real(e, a, Unary::Expm1, f64::exp_m1)),
+    entry("log(x: f32[*S]) -> f32[*S]", "Natural logarithm.", |e, a| real(e, a, Unary::Log, f64::ln)),
+    entry("log1p(x: f32[*S]) -> f32[*S]", "log(1 + x), exact near 0.", |e, a| real(e, a, Unary::Log1p, f64::ln_1p)),
+    entry("sin(x: f32[*S]) -> f32[*S]", "Sine of radians.", |e, a| real(e, a, Unary::Sin, f64::sin)),
+    entry("cos(x: f32[*S]) -> f32[*S]", "Cosine of radians.", |e, a| real(e, a, Unary::Cos, f64::cos)),
+    entry("tanh(x: f32[*S]) -> f32[*S]", "Hyperbolic tangent.", |e, a| real(e, a, Unary::Tanh, f64::tanh)),
+    entry("erf(x: f32[*S]) -> f32[*S]", "The error function.", |e, a| {
+        let x = real_operand(e, a.value("x")?)?;
+        e.map(Unary::Erf, x).map(Value::Tensor)
+    }),
+    entry("pow(a: f32[*S], b: f32[*S]) -> f32[*S]", "a to the power b; the same as `a ** b`.", |e, a| {
+        match (number(a.value("a")?), number(a.value("b")?)) {
+            (Some(x), Some(y)) => Ok(Value::Float(x.powf(y))),
+            _ => e.binary(Binary::Pow, a.value("a")?, a.value("b")?).map(Value::Tensor),
+        }
+    }),
+    entry(
+        "floor_div(a: i32[*S], b: i32[*S]) -> i32[*S]",
+        "The quotient towards minus infinity; by zero it is 0.",
+        |e, a| e.binary(Binary::FloorDiv, a.value("a")?, a.value("b")?).map(Value::Tensor),
+    ),
+    entry("clip(x: f32[*S], low: f32, high: f32) -> f32[*S]", "x, but at least `low` and at most `high`.", |e, a| {
+        let low = e.binary(Binary::Max, a.value("x")?, a.value("low")?)?;
+        e.binary(Binary::Min, &Value::Tensor(low), a.value("high")?).map(Value::Tensor)
+    }),
+    entry("where(cond: bool[*S], then: f32[*S], otherwise: f32[*S]) -> f32[*S]", "Elementwise choice.", |e, a| match a
+        .value(
+        "cond",
+    )? {
+        Value::Bool(true) => Ok(a.value("then")?.clone()),
+        Value::Bool(false) => Ok(a.value("otherwise")?.clone()),
+        cond => e.select(cond, a.value("then")?, a.value("otherwise")?).map(Value::Tensor),
+    }),
+    entry("isnan(x: f32[*S]) -> bool[*S]", "Whether x is not a number.", |e, a| {
+        let x = Value::Tensor(a.tensor(e, "x")?);
+        e.compare(Compare::Ne, &x, &x).map(Value::Tensor)
+    }),
+    entry("isfinite(x: f32[*S]) -> bool[*S]", "Whether x is neither infinite nor NaN.", |e, a| {
+        let x = a.tensor(e, "x")?;
+        e.need_float("isfinite", x)?;
+        e.is_finite(x).map(Value::Tensor)
+    }),
+    entry("stop_gradient(x: f32[*S]) -> f32[*S]", "x, with gradient zero.", |e, a| {
+        let x = a.tensor(e, "x")?;
+        e.op(Op::StopGradient, &[x]).map(Value::Tensor)
+    }),
+    entry(
+        "cast(x: f32[*S], to: dtype) -> to[*S]",
+        "x in another element type; float to int saturates.",
+        |e, a| match a.need("to")? {
+            arg if matches!(arg.value, Value::DType(_)) => convert(e, a, a.dtype_or("to", DType::F32)?),
+            arg => Err(wrong("an element type such as `f32`", arg)),
+        },
+    ),
+    entry("f32(x: i32[*S]) -> f32[*S]", "x as f32.", |e, a| convert(e, a, DType::F32)),
+    entry("f64(x: f32[*S]) -> f64[*S]", "x as f64.", |e, a| convert(e, a, DType::F64)),
+    entry("bf16(x: f32[*S]) -> bf16[*S]", "x as bf16, rounded to even.", |e, a| convert(e, a, DType::Bf16)),
+    entry("f16(x: f32[*S]) -> f16[*S]", "x as f16, rounded to even.", |e, a| convert(e, a, DType::F16)),
+    entry("i32(x: f32[*S]) -> i32[*S]", "x as i32: towards zero, saturating, NaN gives 0.", |e, a| {
+        convert(e, a, DType::I32)
+    }),
+    entry("i64(x: f32[*S]) -> i64[*S]", "x as i64: towards zero, saturating, NaN gives 0.", |e, a| {
+        convert(e, a, DType::I64)
+    }),
+    entry("u8(x: f32[*S]) -> u8[*S]", "x as u8: towards zero, saturating, NaN gives 0.", |e, a| {
+        convert(e, a, DType::U8)
+    }),
+    entry("bool(x: i32[*S]) -> bool[*S]", "Whether x is not 0.", |e, a| convert(e, a, DType::Bool)),
+];
+
+/// -1, 0 or 1, as `Unary::Sign`: not `f64::signum`, which is 1 at 0.
+fn sign(x: f64) -> f64 {
+    if x == 0.0 || x.is_nan() { x } else { x.signum() }
+}
+
+/// A function of reals: an integer argument counts as a float.
+fn real(e: &mut Emit, a: &Args, op: Unary, fold: fn(f64) -> f64) -> Checked<Value> {
+    let value = a.value("x")?;
+    if let Some(x) = number(value) {
+        return Ok(Value::Float(fold(x)));
+    }
+    let x = real_operand(e, value)?;
+    e.map(op, x).map(Value::Tensor)
+}
+
+/// A compile-time integer that is not yet known becomes f32.
+fn real_operand(e: &mut Emit, value: &Value) -> Checked<Node> {
+    match value {
+        Value::Dim(_) => e.operand(value, DType::F32),
+        _ => e.tensor(value),
+    }
+}
+
+/// A function that maps integers to integers.
+fn keep_int(
+    e: &mut Emit,
+    a: &Args,
+    op: Unary,
+    fold: fn(f64) -> f64,
+    fold_int: fn(i64) -> Option<i64>,
+) -> Checked<Value> {
+    match a.value("x")? {
+        Value::Float(x) => Ok(Value::Float(fold(*x))),
+        Value::Dim(d) => match d.known().and_then(fold_int) {
+            Some(n) => Ok(Value::int(n)),
+            None => Ok(Value::Dim(d.clone())),
+        },
+        value => e.unary(op, value).map(Value::Tensor),
+    }
+}
+
+fn convert(e: &mut Emit, a: &Args, dtype: DType) -> Checked<Value> {
+    let value = a.value("x")?;
+    let node = match value {
+        Value::Dim(_) if dtype != DType::Bool => e.operand(value, dtype)?,
+        Value::Float(_) if dtype.is_float() => e.operand(value, dtype)?,
+        Value::List(items) => return convert_list(e, items, dtype, a),
+        _ => e.tensor(value)?,
+    };
+    if dtype != DType::Bool || e.dtype(node) == DType::Bool {
+        return e.cast(node, dtype).map(Value::Tensor);
+    }
+    e.compare(Compare::Ne, &Value::Tensor(node), &Value::int(0)).map(Value::Tensor)
+}
+
+/// `f32([1, 2, 3])`: a small table as a tensor of rank 1.
+fn convert_list(e: &mut Emit, items: &[Value], dtype: DType, a: &Args) -> Checked<Value> {
+    if items.is_empty() {
+        return Err(error::bad_value(a.span, "a tensor needs at least one element", "[]"));
+    }
+    let parts = items.iter().map(|item| e.operand(item, dtype)).collect::<Checked<Vec<_>>>()?;
+    e.stack(&parts, 0).map(Value::Tensor)
+}
