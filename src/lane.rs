@@ -10,6 +10,8 @@ pub mod interp;
 pub mod parse;
 pub mod place;
 pub mod print;
+#[cfg(test)]
+mod tests;
 pub mod verify;
 
 use crate::ops::{Compare, DType};
@@ -39,6 +41,16 @@ pub enum Type {
     Cond,
     Vec(Elem, u16),
     Mask(u16),
+}
+
+impl Type {
+    /// Lanes of a vector or mask; 0 for scalars.
+    pub fn lanes(self) -> u16 {
+        match self {
+            Type::I64 | Type::Cond => 0,
+            Type::Vec(_, n) | Type::Mask(n) => n,
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -179,6 +191,50 @@ pub enum VecOp {
     MNot,
 }
 
+/// What the lanes of an operation are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum LaneKind {
+    F32,
+    I32,
+    Mask,
+}
+
+impl LaneKind {
+    /// The type of `lanes` lanes of this kind.
+    pub fn of(self, lanes: u16) -> Type {
+        match self {
+            LaneKind::F32 => Type::Vec(Elem::F32, lanes),
+            LaneKind::I32 => Type::Vec(Elem::I32, lanes),
+            LaneKind::Mask => Type::Mask(lanes),
+        }
+    }
+}
+
+impl VecOp {
+    /// Kind of the arguments and of the result.
+    pub fn kind(self) -> LaneKind {
+        use VecOp::*;
+        match self {
+            FNeg | FAbs | FAdd | FSub | FMul | FDiv | FSqrt | FFloor | FCeil | FRound | Fma | FMax | FMin => {
+                LaneKind::F32
+            }
+            INeg | IAbs | IAdd | ISub | IMul | IMulHigh | IAnd | IOr | IXor | INot | IShl | IShr | ISar => {
+                LaneKind::I32
+            }
+            MAnd | MOr | MXor | MNot => LaneKind::Mask,
+        }
+    }
+
+    pub fn arity(self) -> usize {
+        use VecOp::*;
+        match self {
+            FNeg | FAbs | FSqrt | FFloor | FCeil | FRound | INeg | IAbs | INot | MNot => 1,
+            Fma => 3,
+            _ => 2,
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum TreeOp {
     FAdd,
@@ -191,6 +247,17 @@ pub enum TreeOp {
     IMin,
     MAnd,
     MOr,
+}
+
+impl TreeOp {
+    pub fn kind(self) -> LaneKind {
+        use TreeOp::*;
+        match self {
+            FAdd | FMul | FMax | FMin => LaneKind::F32,
+            IAdd | IMul | IMax | IMin => LaneKind::I32,
+            MAnd | MOr => LaneKind::Mask,
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -228,7 +295,7 @@ pub enum LaneOp {
     /// f32 → i32, truncating and saturating, NaN → 0
     ToI32(Value),
     Bitcast(Value),
-    /// A 16-lane vector to its tree reduction, in every lane: l ∘ l+8, l ∘ l+4, l ∘ l+2, l ∘ l+1.
+    /// A 16-lane vector to its tree reduction, in every lane: l ∘ l+8 for l < 8, l ∘ l+4 for l < 4, l ∘ l+2, l ∘ l+1.
     Tree(TreeOp, Value),
 }
 
