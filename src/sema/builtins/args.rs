@@ -173,10 +173,10 @@ impl<'a> Args<'a> {
         let arg = self.need(name)?;
         match &arg.value {
             Value::List(items) if items.len() == 2 => {
-                Ok([as_int(&items[0], arg.span, least)? as usize, as_int(&items[1], arg.span, least)? as usize])
+                Ok([as_pixels(&items[0], arg.span, least)?, as_pixels(&items[1], arg.span, least)?])
             }
             Value::List(_) => Err(wrong("an integer or a list of two", arg)),
-            value => Ok([as_int(value, arg.span, least)? as usize; 2]),
+            value => Ok([as_pixels(value, arg.span, least)?; 2]),
         }
     }
 
@@ -258,7 +258,7 @@ impl<'a> Args<'a> {
             Value::List(rows) if rows.len() == 2 => {
                 Ok(Padding::Explicit([pad_pair(&rows[0], arg)?, pad_pair(&rows[1], arg)?]))
             }
-            Value::Dim(_) => Ok(Padding::Explicit([[as_int(&arg.value, arg.span, 0)? as usize; 2]; 2])),
+            Value::Dim(_) => Ok(Padding::Explicit([[as_pixels(&arg.value, arg.span, 0)?; 2]; 2])),
             _ => Err(wrong("\"same\", \"valid\", a number, or [[top, bottom], [left, right]]", arg)),
         }
     }
@@ -292,6 +292,16 @@ fn as_int(value: &Value, span: Span, least: i64) -> Checked<i64> {
     }
 }
 
+/// Largest size, stride, dilation or padding of a window: sums and products of them stay far from overflow.
+pub const MOST_PIXELS: i64 = 1 << 20;
+
+fn as_pixels(value: &Value, span: Span, least: i64) -> Checked<usize> {
+    match as_int(value, span, least)? {
+        n if n <= MOST_PIXELS => Ok(n as usize),
+        n => Err(error::bad_value(span, &format!("expected at most {MOST_PIXELS}"), n)),
+    }
+}
+
 fn normal_axis(axis: i64, shape: &[Dim], span: Span) -> Checked<usize> {
     let rank = shape.len() as i64;
     let index = if axis < 0 { axis + rank } else { axis };
@@ -314,7 +324,7 @@ fn as_axis(value: &Value, shape: &[Dim], span: Span) -> Checked<usize> {
 fn pad_pair(value: &Value, arg: &CallArg) -> Checked<[usize; 2]> {
     match value {
         Value::List(pair) if pair.len() == 2 => {
-            Ok([as_int(&pair[0], arg.span, 0)? as usize, as_int(&pair[1], arg.span, 0)? as usize])
+            Ok([as_pixels(&pair[0], arg.span, 0)?, as_pixels(&pair[1], arg.span, 0)?])
         }
         _ => Err(wrong("[[top, bottom], [left, right]]", arg)),
     }

@@ -130,7 +130,8 @@ fn keep_int(
         Value::Float(x) => Ok(Value::Float(fold(*x))),
         Value::Dim(d) => match d.known().and_then(fold_int) {
             Some(n) => Ok(Value::int(n)),
-            None => Ok(Value::Dim(d.clone())),
+            None if matches!(op, Unary::Floor | Unary::Ceil | Unary::RoundEven) => Ok(Value::Dim(d.clone())),
+            None => e.unary(op, a.value("x")?).map(Value::Tensor),
         },
         value => e.unary(op, value).map(Value::Tensor),
     }

@@ -3,15 +3,17 @@
 //! Padding: `"valid"` (none), `"same"` (`ceil(H / stride)` positions, an odd pixel goes after), `n` on all sides, or
 //! `[[top, bottom], [left, right]]`.
 
-use super::args::Args;
+use super::args::{Args, MOST_PIXELS};
 use super::{Builtin, entry};
+use crate::ops::Extent;
 use crate::sema::emit::{Checked, Emit, WindowSpec, error};
 use crate::sema::value::Value;
 use crate::tensor::Value as Node;
 
 pub const TABLE: &[Builtin] = &[
     entry(
-        "conv2d(x: f32[B, H, W, C], w: f32[h, w, I, F], stride: int = 1, padding: str = \"valid\", dilation: int = 1, groups: int = 1) -> f32",
+        "conv2d(x: f32[B, H, W, C], w: f32[h, w, I, F], stride: int = 1, \
+         padding: str = \"valid\", dilation: int = 1, groups: int = 1) -> f32",
         "Convolution with I = C / groups.",
         |e, a| {
             let (x, w) = (a.tensor(e, "x")?, a.tensor(e, "w")?);
@@ -20,7 +22,8 @@ pub const TABLE: &[Builtin] = &[
         },
     ),
     entry(
-        "conv2d_transpose(x: f32[B, H, W, C], w: f32[h, w, I, C], stride: int = 1, padding: str = \"valid\", dilation: int = 1, groups: int = 1, output_padding: int = 0) -> f32",
+        "conv2d_transpose(x: f32[B, H, W, C], w: f32[h, w, I, C], stride: int = 1, \
+         padding: str = \"valid\", dilation: int = 1, groups: int = 1, output_padding: int = 0) -> f32",
         "The adjoint of conv2d, with I * groups channels out.",
         |e, a| {
             let (x, w) = (a.tensor(e, "x")?, a.tensor(e, "w")?);
@@ -57,8 +60,9 @@ fn conv_spec(e: &Emit, a: &Args, w: Node) -> Checked<WindowSpec> {
     }
     let mut size = [0; 2];
     for (slot, dim) in size.iter_mut().zip(&ty.shape) {
-        *slot = crate::ops::Extent::known(dim)
-            .filter(|&n| n >= 1)
+        *slot = dim
+            .known()
+            .filter(|n| (1..=MOST_PIXELS).contains(n))
             .ok_or_else(|| error::bad_value(span, "a kernel's height and width must be known", dim))?
             as usize;
     }

@@ -39,7 +39,8 @@ pub const TABLE: &[Builtin] = &[
         },
     ),
     entry(
-        "variance(x: f32[*S], axis: int = all, keep: bool = false, mask: bool[*M] = none, unbiased: bool = false) -> f32",
+        "variance(x: f32[*S], axis: int = all, keep: bool = false, mask: bool[*M] = none, \
+         unbiased: bool = false) -> f32",
         "Mean square distance from the mean; `unbiased` divides by one less than the count.",
         |e, a| {
             let x = a.tensor(e, "x")?;

@@ -179,13 +179,13 @@ fn pad(e: &mut Emit, a: &Args) -> Checked<Value> {
 
 fn pad_row(row: &Value, arg: &CallArg) -> Checked<Pad> {
     let side = |value: &Value| match value {
-        Value::Dim(d) => d.known().filter(|&n| n >= 0),
+        Value::Dim(d) => d.known().filter(|n| (0..=i64::from(i32::MAX)).contains(n)),
         _ => None,
     };
     match row {
         Value::List(pair) if pair.len() == 2 => match (side(&pair[0]), side(&pair[1])) {
             (Some(low), Some(high)) => Ok(Pad { low, high, interior: 0 }),
-            _ => Err(wrong("pairs of integers that are not negative", arg)),
+            _ => Err(wrong("pairs of integers from 0 to 2147483647", arg)),
         },
         _ => Err(wrong("pairs [before, after]", arg)),
     }
