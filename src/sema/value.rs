@@ -63,6 +63,8 @@ pub enum Callable {
     Constructor(Rc<ast::BlockItem>),
     /// An optimizer, schedule or initializer with its arguments.
     Object(Rc<Object>),
+    /// What a parameter of type `schedule` holds: a number, or a function of step and total. Called with the step.
+    Schedule(Rc<Value>),
     /// A function of `sema::builtins`.
     Builtin(Rc<str>),
     /// A built-in with some arguments already given: `normal(std: 0.02)` waits for its shape.

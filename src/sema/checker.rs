@@ -1,0 +1,182 @@
+//! The state of one elaboration and the ways into it: reporting, fresh symbols, switching graphs.
+
+use super::defs::Defs;
+use super::emit::Emit;
+use super::layer::Instance;
+use super::param::ParamInfo;
+use super::phase::PhaseState;
+use super::scope::Frame;
+use super::train::TrainState;
+use super::value::{InstanceId, Value};
+use crate::diag::{Code, Diagnostic};
+use crate::ops::dim::{Dim, Symbol};
+use crate::source::Span;
+use crate::tensor;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+/// A graph under construction with the present value of each named tensor in it.
+pub struct GraphState {
+    pub emit: Emit,
+    /// Present value of each param, buffer and optimizer state that this graph has read or changed.
+    pub current: HashMap<Rc<str>, tensor::Value>,
+    /// What has changed, in order of the first change.
+    pub updated: Vec<Rc<str>>,
+    pub kind: GraphKind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GraphKind {
+    /// First values of params, buffers and optimizer state.
+    Init,
+    Phase,
+    /// Body or vjp of a composite function.
+    Region,
+}
+
+impl GraphState {
+    pub fn new(name: &str, kind: GraphKind) -> Self {
+        GraphState { emit: Emit::new(name), current: HashMap::new(), updated: vec![], kind }
+    }
+
+    pub fn set(&mut self, path: &Rc<str>, value: tensor::Value) {
+        if !self.updated.contains(path) {
+            self.updated.push(path.clone());
+        }
+        self.current.insert(path.clone(), value);
+    }
+}
+
+/// An open call: for the recursion guard, and to show a library's error at the user's call.
+pub struct CallSite {
+    pub name: Rc<str>,
+    /// Where the function stands: its identity.
+    pub function: Span,
+    pub owner: Option<InstanceId>,
+    pub span: Span,
+}
+
+pub struct Checker {
+    pub defs: Defs,
+    pub diags: Vec<Diagnostic>,
+    pub graph: GraphState,
+    /// The graph that is not being built: the init graph during a phase.
+    pub aside: GraphState,
+    pub frames: Vec<Frame>,
+    pub calls: Vec<CallSite>,
+    pub instances: Vec<Instance>,
+    pub params: Vec<ParamInfo>,
+    /// Values of top-level `let`s that were looked up.
+    pub lets: HashMap<Rc<str>, Value>,
+    /// Functions whose body was elaborated at least once, by their span.
+    pub entered: HashSet<Span>,
+    pub overrides: Vec<Override>,
+    /// Where a constructor call makes a layer instance; `None` in functions.
+    pub place: Option<super::layer::Place>,
+    /// Layers whose construction has begun: a layer cannot contain itself.
+    pub constructing: Vec<Rc<crate::syntax::ast::BlockItem>>,
+    pub training: bool,
+    /// Elaborating a definition by itself, with opaque arguments: what depends on their values is not an error.
+    pub probing: bool,
+    pub phase: Option<PhaseState>,
+    pub train: TrainState,
+    next_symbol: u32,
+}
+
+/// `--set name=value`
+pub struct Override {
+    pub name: String,
+    pub value: String,
+    pub used: bool,
+}
+
+/// Codes that say "this depends on a value that is not known": silent while probing.
+const NEEDS_VALUES: [Code; 5] = [Code(204), Code(210), Code(306), Code(409), Code(205)];
+
+impl Checker {
+    pub fn new(defs: Defs, diags: Vec<Diagnostic>, overrides: &[(String, String)]) -> Self {
+        let overrides =
+            overrides.iter().map(|(n, v)| Override { name: n.clone(), value: v.clone(), used: false }).collect();
+        Checker {
+            defs,
+            diags,
+            graph: GraphState::new("phase", GraphKind::Phase),
+            aside: GraphState::new("init", GraphKind::Init),
+            frames: vec![],
+            calls: vec![],
+            instances: vec![],
+            params: vec![],
+            lets: HashMap::new(),
+            entered: HashSet::new(),
+            overrides,
+            place: None,
+            constructing: vec![],
+            training: false,
+            probing: false,
+            phase: None,
+            train: TrainState::default(),
+            next_symbol: 0,
+        }
+    }
+
+    /// Keeps a diagnostic, once per place; the result poisons what depends on it.
+    pub fn report(&mut self, diag: Diagnostic) -> Value {
+        let diag = self.show_callers(diag);
+        let place = |d: &Diagnostic| d.labels.first().map(|l| l.span);
+        let silent = self.probing && NEEDS_VALUES.contains(&diag.code);
+        let known = self.diags.iter().any(|d| d.code == diag.code && place(d) == place(&diag));
+        if !silent && !known {
+            self.diags.push(diag);
+        }
+        Value::Error
+    }
+
+    /// An error inside the library points at the user's call first.
+    fn show_callers(&self, mut diag: Diagnostic) -> Diagnostic {
+        let in_library = diag.labels.first().is_some_and(|l| !self.defs.is_user(l.span.file));
+        let call = self.calls.iter().rev().find(|c| self.defs.is_user(c.span.file));
+        if let (true, Some(call)) = (in_library, call) {
+            let text = format!("in this call of `{}`", call.name);
+            diag.labels.insert(0, crate::diag::Label { span: call.span, text });
+        }
+        diag
+    }
+
+    /// The value of a result, or its error reported.
+    pub fn settle(&mut self, result: Result<Value, Diagnostic>) -> Value {
+        result.unwrap_or_else(|diag| self.report(diag))
+    }
+
+    pub fn fresh_symbol(&mut self, name: &str) -> Dim {
+        self.next_symbol += 1;
+        Dim::symbol(Symbol { name: name.into(), id: self.next_symbol })
+    }
+
+    /// Says that the next instructions come from `span` in the innermost instance.
+    pub fn at(&mut self, span: Span) {
+        self.graph.emit.origin.span = span;
+    }
+
+    pub fn emit(&mut self, span: Span) -> &mut Emit {
+        self.at(span);
+        &mut self.graph.emit
+    }
+
+    /// Runs `f` with `state` as the graph under construction and gives the graph back.
+    pub fn with_graph<R>(&mut self, state: GraphState, f: impl FnOnce(&mut Self) -> R) -> (GraphState, R) {
+        let outer = std::mem::replace(&mut self.graph, state);
+        let result = f(self);
+        (std::mem::replace(&mut self.graph, outer), result)
+    }
+
+    /// Runs `f` on the init graph.
+    pub fn in_init<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
+        if self.graph.kind == GraphKind::Init {
+            return f(self);
+        }
+        std::mem::swap(&mut self.graph, &mut self.aside);
+        let result = f(self);
+        std::mem::swap(&mut self.graph, &mut self.aside);
+        result
+    }
+}

@@ -1,0 +1,224 @@
+//! Values against declared types: compile-time types here, shapes in [`super::shapes`].
+
+use super::arith::as_float;
+use super::checker::Checker;
+use super::defs::{did_you_mean, suggest};
+use super::value::{Callable, Value};
+use crate::diag::{Code, Diagnostic};
+use crate::ops::DType;
+use crate::ops::dim::Dim;
+use crate::source::Span;
+use crate::syntax::ast::{self, TypeExpr, TypeKind};
+use crate::tensor;
+use std::rc::Rc;
+
+const COMPILE_TIME: [&str; 8] = ["int", "float", "bool", "str", "initializer", "schedule", "layer", "function"];
+
+impl Checker {
+    /// The value as the declared type sees it; binds the dimensions that the type names. `what` begins a message:
+    /// "argument `x` of `Dense`".
+    pub fn convert(&mut self, value: Value, span: Span, ty: &TypeExpr, what: &str) -> Value {
+        if value.is_error() {
+            return Value::Error;
+        }
+        match &ty.kind {
+            TypeKind::Error => value,
+            TypeKind::List(item) => self.convert_list(value, span, item, what),
+            TypeKind::Record(fields) => self.convert_record(value, span, fields, what, ty.span),
+            TypeKind::Named { name, shape } => match (DType::from_name(&name.text), shape) {
+                (Some(DType::Bool), None) if matches!(value, Value::Bool(_)) => value,
+                (Some(dtype), shape) => {
+                    let dims = shape.as_deref().unwrap_or(&[]);
+                    self.convert_tensor(value, span, (dtype, dims, ty.span), what)
+                }
+                (None, _) => self.convert_compile_time(value, span, name, what),
+            },
+        }
+    }
+
+    fn convert_list(&mut self, value: Value, span: Span, item: &TypeExpr, what: &str) -> Value {
+        match value {
+            Value::List(items) => {
+                Value::List(items.into_iter().map(|v| self.convert(v, span, item, what)).collect())
+            }
+            Value::Range(Dim::Const(lo), Dim::Const(hi)) => Value::List((lo..hi).map(Value::int).collect()),
+            other => self.report(wrong_type(span, what, "a list", other.describe(), item.span)),
+        }
+    }
+
+    fn convert_record(
+        &mut self,
+        value: Value,
+        span: Span,
+        fields: &[(ast::Name, TypeExpr)],
+        what: &str,
+        declared: Span,
+    ) -> Value {
+        let mut given = match value {
+            Value::Record(given) => given,
+            other => return self.report(wrong_type(span, what, "a record", other.describe(), declared)),
+        };
+        let mut converted = vec![];
+        for (name, ty) in fields {
+            let Some(at) = given.iter().position(|(n, _)| *n == name.text) else {
+                return self.report(missing_field(span, what, name));
+            };
+            let (field, value) = given.remove(at);
+            converted.push((field, self.convert(value, span, ty, &format!("`{}` in {what}", name.text))));
+        }
+        match given.first() {
+            None => Value::Record(converted),
+            Some((extra, _)) => self.report(extra_field(span, what, extra, declared)),
+        }
+    }
+
+    fn convert_compile_time(&mut self, value: Value, span: Span, ty: &ast::Name, what: &str) -> Value {
+        let expected = match &*ty.text {
+            "int" => "an integer",
+            "float" => "a number",
+            "bool" => "true or false",
+            "str" => "a string",
+            "initializer" => "an initializer",
+            "schedule" => "a schedule: a number, or a function of the step",
+            "layer" => "a layer",
+            "function" => "a function",
+            _ => return self.report(unknown_type(ty)),
+        };
+        match fit(&ty.text, value) {
+            Ok(value) => value,
+            Err(value) => self.refuse_value(value, span, ty, what, expected),
+        }
+    }
+
+    /// An i32 tensor may stand for an `int`: an integer function applies elementwise.
+    fn refuse_value(&mut self, value: Value, span: Span, ty: &ast::Name, what: &str, expected: &str) -> Value {
+        match value {
+            Value::Tensor(x) if &*ty.text == "int" && self.graph.emit.dtype(x) == DType::I32 => value,
+            other => self.report(wrong_type(span, what, expected, other.describe(), ty.span)),
+        }
+    }
+
+    /// A tensor argument: a tensor of this element type, or a literal that takes it.
+    pub fn convert_tensor(
+        &mut self,
+        value: Value,
+        span: Span,
+        declared: (DType, &[ast::DimExpr], Span),
+        what: &str,
+    ) -> Value {
+        let (dtype, dims, at) = declared;
+        let node = match &value {
+            Value::Tensor(x) => *x,
+            Value::Float(_) | Value::Dim(_) | Value::Bool(_) => {
+                let result = self.emit(span).operand(&value, dtype);
+                let result = result.map(Value::Tensor);
+                let Value::Tensor(scalar) = self.settle(result) else { return Value::Error };
+                self.stretch_literal(scalar, dims)
+            }
+            Value::List(items) => match self.stack_list(items, Some(dtype), span) {
+                Some(x) => x,
+                None => return Value::Error,
+            },
+            other => {
+                let expected = format!("a tensor of {dtype}");
+                return self.report(wrong_type(span, what, &expected, other.describe(), at));
+            }
+        };
+        let found = self.graph.emit.dtype(node);
+        if found != dtype {
+            return self.report(wrong_dtype(span, what, dtype, found, at));
+        }
+        let shape = self.graph.emit.shape(node);
+        if self.match_shape(dims, &shape, span, what, at) { Value::Tensor(node) } else { Value::Error }
+    }
+
+    /// A literal takes the shape that its context needs, where that is known.
+    fn stretch_literal(&mut self, scalar: tensor::Value, dims: &[ast::DimExpr]) -> tensor::Value {
+        match self.known_shape(dims) {
+            Some(shape) => self.graph.emit.broadcast_to(scalar, &shape).unwrap_or(scalar),
+            None => scalar,
+        }
+    }
+
+    /// A list of numbers or tensors as one tensor, joined along a new axis: the first, or the second in a data field,
+    /// where the first is the batch.
+    pub fn stack_list(&mut self, items: &[Value], dtype: Option<DType>, span: Span) -> Option<tensor::Value> {
+        let axis = usize::from(self.frame().raw.is_some());
+        let mut nodes = vec![];
+        for item in items {
+            let node = match item {
+                Value::List(inner) => self.stack_list(inner, dtype, span)?,
+                item => {
+                    let emit = self.emit(span);
+                    let result = dtype.map_or_else(|| emit.tensor(item), |d| emit.operand(item, d));
+                    match self.settle(result.map(Value::Tensor)) {
+                        Value::Tensor(node) => node,
+                        _ => return None,
+                    }
+                }
+            };
+            nodes.push(node);
+        }
+        let result = self.emit(span).stack(&nodes, axis).map(Value::Tensor);
+        match self.settle(result) {
+            Value::Tensor(node) => Some(node),
+            _ => None,
+        }
+    }
+}
+
+/// The value as a compile-time type takes it; `Err` gives it back.
+fn fit(ty: &str, value: Value) -> Result<Value, Value> {
+    match (ty, &value) {
+        ("int", Value::Dim(_)) | ("bool", Value::Bool(_)) | ("str", Value::Str(_)) | ("float", Value::Float(_)) => {
+            Ok(value)
+        }
+        ("float", Value::Dim(_)) => as_float(&value).map(Value::Float).ok_or(value),
+        ("initializer", Value::Float(_) | Value::Dim(_) | Value::Tensor(_)) => Ok(value),
+        ("initializer" | "function", Value::Function(_)) => Ok(value),
+        ("schedule", Value::Function(Callable::Schedule(_))) => Ok(value),
+        ("schedule", Value::Float(_) | Value::Function(_)) => {
+            Ok(Value::Function(Callable::Schedule(Rc::new(value))))
+        }
+        ("schedule", Value::Dim(_)) => match as_float(&value) {
+            Some(v) => Ok(Value::Function(Callable::Schedule(Rc::new(Value::Float(v))))),
+            None => Err(value),
+        },
+        ("layer", Value::Instance(_)) => Ok(value),
+        _ => Err(value),
+    }
+}
+
+fn wrong_type(span: Span, what: &str, expected: &str, found: &str, declared: Span) -> Diagnostic {
+    Diagnostic::error(Code(201), format!("{what} must be {expected}, and this is {found}"))
+        .label(span, format!("this is {found}"))
+        .label(declared, "declared here")
+}
+
+fn wrong_dtype(span: Span, what: &str, expected: DType, found: DType, declared: Span) -> Diagnostic {
+    Diagnostic::error(Code(202), format!("{what} has elements of {found}, expected {expected}"))
+        .label(span, format!("this is {found}"))
+        .label(declared, format!("{expected} is declared here"))
+        .help(format!("nothing is converted silently: write `{expected}(…)`"))
+}
+
+fn missing_field(span: Span, what: &str, name: &ast::Name) -> Diagnostic {
+    Diagnostic::error(Code(216), format!("{what} has no field `{}`", name.text))
+        .label(span, format!("`{}` is missing", name.text))
+        .label(name.span, "declared here")
+}
+
+fn extra_field(span: Span, what: &str, name: &str, declared: Span) -> Diagnostic {
+    Diagnostic::error(Code(216), format!("{what} has a field `{name}` too many"))
+        .label(span, format!("`{name}` is not declared"))
+        .label(declared, "the declared fields")
+}
+
+fn unknown_type(name: &ast::Name) -> Diagnostic {
+    let types = DType::ALL.iter().map(|d| d.name()).chain(COMPILE_TIME);
+    let diag = Diagnostic::error(Code(209), format!("`{}` is not a type", name.text)).label(name.span, "unknown");
+    match suggest(&name.text, types) {
+        None => diag.help("types are `f32[…]` and its kin, `int`, `float`, `bool`, `str`, `layer`, `initializer`"),
+        found => did_you_mean(diag, name.span, found),
+    }
+}

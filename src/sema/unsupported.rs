@@ -1,0 +1,56 @@
+//! What the language has and this version does not do yet: clear errors instead of wrong programs.
+
+use crate::diag::{Code, Diagnostic};
+use crate::source::Span;
+
+fn not_yet(code: u16, what: &str, span: Span) -> Diagnostic {
+    Diagnostic::error(Code(code), format!("{what} is not supported yet")).label(span, "not supported yet")
+}
+
+pub fn scan(span: Span) -> Diagnostic {
+    not_yet(601, "`scan`", span).help("`for` over a range that is known unrolls")
+}
+
+pub fn stray_yield(span: Span) -> Diagnostic {
+    not_yet(602, "`yield`", span).help("it belongs in a `scan`")
+}
+
+pub fn state(span: Span) -> Diagnostic {
+    not_yet(603, "`state`", span)
+}
+
+pub fn directive(word: &str, span: Span) -> Diagnostic {
+    not_yet(604, &format!("`{word}`"), span)
+}
+
+pub fn every_in_step(span: Span) -> Diagnostic {
+    not_yet(605, "`every` inside a step", span).help("around `validate` it works: `every 500 steps { validate … }`")
+}
+
+pub fn source(name: &str, span: Span) -> Diagnostic {
+    not_yet(606, &format!("the data source `{name}`"), span).help("`idx` and `csv` work")
+}
+
+pub fn stage(name: &str, span: Span) -> Diagnostic {
+    not_yet(607, &format!("the pipeline stage `{name}`"), span).help("`shuffle` and `batch(n)` work")
+}
+
+pub fn setting(name: &str, span: Span) -> Diagnostic {
+    not_yet(608, &format!("the setting `{name}`"), span)
+}
+
+pub fn ragged(name: &str, span: Span) -> Diagnostic {
+    not_yet(609, &format!("a field of varying size (`{name}`)"), span)
+}
+
+pub fn conversion(name: &str, span: Span) -> Diagnostic {
+    not_yet(610, &format!("the conversion `{name}`"), span)
+}
+
+pub fn nested_split(span: Span) -> Diagnostic {
+    not_yet(611, "a split of a split", span).help("a part that the source has of its own can be split")
+}
+
+pub fn predict_value(span: Span) -> Diagnostic {
+    not_yet(612, "a direct value in `predict`", span).help("name a field of the data, as in `predict (image)`")
+}
