@@ -114,6 +114,10 @@ impl Defs {
         file == self.user_file
     }
 
+    pub fn user_file(&self) -> FileId {
+        self.user_file
+    }
+
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.user.keys().chain(self.library.keys()).map(|k| &**k)
     }

@@ -65,6 +65,11 @@ impl Instance {
         names
     }
 
+    /// The path below the root.
+    pub fn local_path(&self) -> &str {
+        &self.place.path
+    }
+
     /// The state with this name.
     pub fn state(&self, name: &str) -> Option<usize> {
         self.members.iter().find_map(|(n, held)| match held {

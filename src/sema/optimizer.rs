@@ -1,0 +1,423 @@
+//! `minimize`: gradients, clipping, the optimizer's code for each parameter.
+
+use super::checker::Checker;
+use super::layer::join;
+use super::model::{ParamKind, PhaseKind};
+use super::param::ParamInfo;
+use super::scope::{Frame, OptimizerSlot, Owner};
+use super::value::{CallArg, Object, Value};
+use crate::diag::{Code, Diagnostic};
+use crate::ops::dim::Dim;
+use crate::ops::{Binary, DType, Extent, Op, Reduce, Type, Unary};
+use crate::source::Span;
+use crate::syntax::ast::{self, BlockItem, Expr, ExprKind, Member, Minimize, TypedMember};
+use crate::tensor::{self, Graph, Origin};
+use std::rc::Rc;
+
+/// An optimizer with the name under which its state is kept.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    pub object: Rc<Object>,
+    pub prefix: Rc<str>,
+}
+
+/// One parameter with its gradient.
+struct Target {
+    index: usize,
+    path: Rc<str>,
+    old: tensor::Value,
+    gradient: tensor::Value,
+}
+
+/// The declaration of an optimizer's buffer.
+pub fn buffer<'a>(def: &'a BlockItem, name: &str) -> Option<&'a TypedMember> {
+    def.members.iter().find_map(|m| match m {
+        Member::Typed(t) if &*t.name.text == name => Some(t),
+        _ => None,
+    })
+}
+
+impl Checker {
+    pub fn eval_minimize(&mut self, m: &Minimize) {
+        if self.phase.as_ref().is_none_or(|p| p.kind != PhaseKind::Step) {
+            self.report(minimize_outside(m.span));
+            return;
+        }
+        let weight = match &m.weight {
+            Some(e) => self.minimize_weight(e),
+            None => self.rows_weight(),
+        };
+        let Some(loss) = self.loss(&m.loss) else { return };
+        let prefixes: Vec<Rc<str>> = m.over.iter().flat_map(|p| self.target_paths(p)).collect();
+        if !m.over.is_empty() && prefixes.is_empty() {
+            return;
+        }
+        let with = match &m.with {
+            Some(path) => match self.optimizer_choice(&path_expr(path)) {
+                Some(choice) => Some(choice),
+                None => return,
+            },
+            None => None,
+        };
+        let wanted = self.reached_params(loss, &prefixes);
+        if wanted.is_empty() {
+            self.report(nothing_to_train(m));
+            return;
+        }
+        if let Some(weight) = weight {
+            self.note_loss(m, loss, weight);
+        }
+        let targets = self.gradients(loss, &wanted, m.span);
+        self.update_all(loss, targets, with.as_ref(), m.span);
+    }
+
+    fn loss(&mut self, expr: &Expr) -> Option<tensor::Value> {
+        let value = self.eval(expr);
+        if value.is_error() {
+            return None;
+        }
+        let Value::Tensor(node) = value else {
+            self.report(loss_is_no_tensor(expr.span, value.describe()));
+            return None;
+        };
+        let ty = self.graph.emit.ty(node).clone();
+        if ty.rank() != 0 || !ty.dtype.is_float() {
+            self.report(loss_not_scalar(expr.span, &ty));
+            return None;
+        }
+        Some(node)
+    }
+
+    fn minimize_weight(&mut self, expr: &Expr) -> Option<tensor::Value> {
+        let value = self.eval(expr);
+        if value.is_error() {
+            return None;
+        }
+        let emit = self.emit(expr.span);
+        let result = emit.tensor(&value).and_then(|x| emit.cast(x, DType::F32)).map(Value::Tensor);
+        match self.settle(result) {
+            Value::Tensor(x) if self.graph.emit.rank(x) == 0 => Some(x),
+            Value::Tensor(x) => {
+                let ty = self.graph.emit.ty(x).clone();
+                self.report(loss_not_scalar(expr.span, &ty));
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// The loss is reported as `loss`; with `over` under the name of what it trains.
+    fn note_loss(&mut self, m: &Minimize, loss: tensor::Value, weight: tensor::Value) {
+        let name: Rc<str> = match m.over.first().and_then(|p| p.names.last()) {
+            Some(last) => format!("{}_loss", last.text).into(),
+            None => "loss".into(),
+        };
+        let Ok(loss) = self.graph.emit.cast(loss, DType::F32) else { return };
+        if let Some(phase) = &mut self.phase
+            && !phase.losses.iter().any(|(n, ..)| *n == name)
+        {
+            phase.losses.push((name, loss, weight));
+        }
+    }
+
+    /// Path prefixes of the parameters of an instance, or of a list of instances.
+    pub fn target_paths(&mut self, path: &ast::Path) -> Vec<Rc<str>> {
+        let value = self.eval(&path_expr(path));
+        let mut found = vec![];
+        if !value.is_error() && !self.collect_paths(&value, &mut found) {
+            self.report(not_a_target(path.span, value.describe()));
+        }
+        found
+    }
+
+    fn collect_paths(&self, value: &Value, found: &mut Vec<Rc<str>>) -> bool {
+        match value {
+            Value::Instance(id) => {
+                found.push(self.instances[id.0 as usize].path.clone());
+                true
+            }
+            Value::List(items) => items.iter().all(|v| self.collect_paths(v, found)),
+            _ => false,
+        }
+    }
+
+    /// Trainable parameters below the prefixes (all, if there are none) that the loss depends on.
+    fn reached_params(&self, loss: tensor::Value, prefixes: &[Rc<str>]) -> Vec<usize> {
+        let trainable = |p: &ParamInfo| {
+            p.kind == ParamKind::Trainable && (prefixes.is_empty() || prefixes.iter().any(|q| below(&p.path, q)))
+        };
+        let present = |p: &ParamInfo| self.graph.current.get(&p.path).copied();
+        let leaves: Vec<tensor::Value> =
+            self.params.iter().filter(|p| p.kind == ParamKind::Trainable).filter_map(present).collect();
+        let reached = reached(&self.graph.emit.graph, loss, &leaves);
+        let depends = |p: &ParamInfo| present(p).is_some_and(|x| reached[x.0 as usize]);
+        (0..self.params.len()).filter(|&i| trainable(&self.params[i]) && depends(&self.params[i])).collect()
+    }
+
+    fn gradients(&mut self, loss: tensor::Value, wanted: &[usize], span: Span) -> Vec<Target> {
+        let paths: Vec<Rc<str>> = wanted.iter().map(|&i| self.params[i].path.clone()).collect();
+        let old: Vec<tensor::Value> = paths.iter().map(|p| self.graph.current[p]).collect();
+        let types: Vec<Type<Dim>> = old.iter().map(|&x| self.graph.emit.ty(x).clone()).collect();
+        let args = std::iter::once(loss).chain(old.iter().copied()).collect();
+        let origin = Origin { layer: None, span };
+        let gradients = self.graph.emit.graph.push(Op::Grad, args, types, origin);
+        let parts = wanted.iter().zip(paths).zip(old).zip(gradients);
+        parts.map(|(((&index, path), old), gradient)| Target { index, path, old, gradient }).collect()
+    }
+
+    fn update_all(&mut self, loss: tensor::Value, mut targets: Vec<Target>, with: Option<&Choice>, span: Span) {
+        self.at(span);
+        let clipped = self.clip(loss, &mut targets);
+        let Ok(good) = clipped else { return };
+        for target in &targets {
+            let Some(choice) = self.choose(target, with, span) else { return };
+            self.update(target, &choice, good, span);
+        }
+    }
+
+    /// Clips the gradients and adds the checks for finite numbers; gives the flag that guards the updates.
+    fn clip(&mut self, loss: tensor::Value, targets: &mut [Target]) -> super::emit::Checked<Option<tensor::Value>> {
+        let knobs = self.train.knobs;
+        let emit = &mut self.graph.emit;
+        let mut good = emit.is_finite(loss)?;
+        let mut norm_is_finite = None;
+        if knobs.clip_norm.is_some() || knobs.skip_nonfinite {
+            let norm = global_norm(emit, targets)?;
+            let finite = emit.is_finite(norm)?;
+            norm_is_finite = Some(finite);
+            good = emit.zip(Binary::And, good, finite)?;
+            if let Some(limit) = knobs.clip_norm {
+                scale_to(emit, targets, norm, limit)?;
+            }
+        }
+        if let Some(limit) = knobs.clip_value {
+            for t in targets.iter_mut() {
+                let low = emit.with_number(Binary::Max, t.gradient, -limit)?;
+                t.gradient = emit.with_number(Binary::Min, low, limit)?;
+            }
+        }
+        if knobs.skip_nonfinite {
+            return Ok(Some(good));
+        }
+        let loss_is_finite = self.graph.emit.is_finite(loss)?;
+        if let Some(phase) = &mut self.phase {
+            phase.checks.push(("loss is finite".into(), loss_is_finite));
+            phase.checks.extend(norm_is_finite.map(|x| ("gradient norm is finite".into(), x)));
+        }
+        Ok(None)
+    }
+
+    fn choose(&mut self, target: &Target, with: Option<&Choice>, span: Span) -> Option<Choice> {
+        let targeted = self.train.targeted.iter().filter(|(prefix, _)| below(&target.path, prefix));
+        let nearest = targeted.max_by_key(|(prefix, _)| prefix.len()).map(|(_, c)| c);
+        let found = with.or(nearest).or(self.train.optimizer.as_ref()).cloned();
+        if found.is_none() {
+            self.report(no_optimizer(span, &target.path));
+        }
+        found
+    }
+
+    /// Runs the optimizer's `update` on one parameter; `good` guards what changes.
+    fn update(&mut self, target: &Target, choice: &Choice, good: Option<tensor::Value>, span: Span) {
+        let Some(function) = super::call::method(&choice.object.def, "update").cloned() else {
+            self.report(no_update(&choice.object, span));
+            return;
+        };
+        let slot = OptimizerSlot { prefix: choice.prefix.clone(), path: target.path.clone() };
+        let owner = Owner::Object(choice.object.clone(), Some(Rc::new(slot)));
+        let step = self.graph.emit.scalar("step");
+        let args: Vec<CallArg> = [target.old, target.gradient, step]
+            .into_iter()
+            .take(function.params.len())
+            .map(|x| CallArg { label: None, value: Value::Tensor(x), span })
+            .collect();
+        let before: Vec<(Rc<str>, tensor::Value)> =
+            self.graph.current.iter().map(|(n, &x)| (n.clone(), x)).collect();
+        let layer = Some(self.params[target.index].layer.clone());
+        let outer = std::mem::replace(&mut self.graph.emit.origin, Origin { layer, span });
+        let value = self.call_function(&function, owner, args, span);
+        self.graph.emit.origin = outer;
+        if value.is_error() {
+            return;
+        }
+        let name = ast::Name { text: target.path.clone(), span };
+        self.store(target.index, value, &name);
+        if let Some(good) = good {
+            self.guard(&before, good);
+        }
+    }
+
+    /// Where `good` is false, everything that changed since `before` keeps its old value.
+    fn guard(&mut self, before: &[(Rc<str>, tensor::Value)], good: tensor::Value) {
+        for path in self.graph.updated.clone() {
+            let new = self.graph.current[&path];
+            let old = before.iter().find(|(n, _)| *n == path).map(|(_, x)| *x).or_else(|| self.input_of(&path));
+            if let Some(old) = old.filter(|&x| x != new) {
+                let [c, a, b] = [good, new, old].map(Value::Tensor);
+                if let Ok(kept) = self.graph.emit.select(&c, &a, &b) {
+                    self.graph.current.insert(path, kept);
+                }
+            }
+        }
+    }
+
+    /// The input of this name, for state that was read for the first time.
+    fn input_of(&self, path: &str) -> Option<tensor::Value> {
+        let graph = &self.graph.emit.graph;
+        graph.insts.iter().find(|i| matches!(&i.op, Op::Input { name } if name == path)).map(|i| i.results[0])
+    }
+
+    /// What a bare name means in an optimizer, schedule or initializer.
+    pub fn object_name(&mut self, object: &Object, slot: Option<&OptimizerSlot>, name: &ast::Name) -> Option<Value> {
+        if let Some((_, value)) = object.args.iter().find(|(n, _)| *n == name.text) {
+            return Some(value.clone());
+        }
+        let slot = slot?;
+        let declared = buffer(&object.def, &name.text)?.clone();
+        Some(match self.slot_state(slot, &declared) {
+            Some(index) => self.read_state(index, name.span),
+            None => Value::Error,
+        })
+    }
+
+    /// The state of one buffer for one parameter, declared on first use.
+    fn slot_state(&mut self, slot: &OptimizerSlot, declared: &TypedMember) -> Option<usize> {
+        let path = join(&join(&slot.prefix, &declared.name.text), &slot.path);
+        if let Some(index) = self.find_state(&path) {
+            return Some(index);
+        }
+        let ty = self.state_type(&declared.ty)?;
+        let Some(init) = &declared.value else { return self.missing_start(declared) };
+        // Values of the step are not visible to a first value.
+        let mut frame = self.frame().clone();
+        frame.scopes = vec![vec![]];
+        self.in_frame(frame, |c| c.initialise(&path, &ty, init));
+        let info = ParamInfo {
+            path,
+            kind: ParamKind::OptState,
+            ty,
+            layer: slot.path.clone(),
+            span: declared.name.span,
+        };
+        self.params.push(info);
+        Some(self.params.len() - 1)
+    }
+
+    fn missing_start(&mut self, declared: &TypedMember) -> Option<usize> {
+        self.report(buffer_without_start(declared));
+        None
+    }
+
+    pub fn assign_slot(&mut self, object: &Object, slot: &OptimizerSlot, name: &ast::Name, value: Value) {
+        let Some(declared) = buffer(&object.def, &name.text).cloned() else { return };
+        let Some(index) = self.slot_state(slot, &declared) else { return };
+        // Reading first makes the state an input of the step, also where the update does not use it.
+        self.read_state(index, name.span);
+        self.store(index, value, name);
+    }
+}
+
+/// Whether `path` is `prefix` or lies below it.
+fn below(path: &str, prefix: &str) -> bool {
+    prefix.is_empty() || path == prefix || path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// Values from which `from` is computed, not looking behind `leaves` and gradients that are stopped.
+fn reached(graph: &Graph<Dim>, from: tensor::Value, leaves: &[tensor::Value]) -> Vec<bool> {
+    let mut needed = vec![false; graph.types.len()];
+    needed[from.0 as usize] = true;
+    for inst in graph.insts.iter().rev() {
+        let wanted = inst.results.iter().any(|r| needed[r.0 as usize]);
+        let is_end = inst.op == Op::StopGradient || inst.results.iter().any(|r| leaves.contains(r));
+        if wanted && !is_end {
+            inst.args.iter().for_each(|a| needed[a.0 as usize] = true);
+        }
+    }
+    needed
+}
+
+/// The Euclidean norm of all gradients together.
+fn global_norm(emit: &mut super::emit::Emit, targets: &[Target]) -> super::emit::Checked<tensor::Value> {
+    let mut sum = emit.constant(0.0, DType::F32);
+    for target in targets {
+        let square = emit.zip(Binary::Mul, target.gradient, target.gradient)?;
+        let axes: Vec<usize> = (0..emit.rank(square)).collect();
+        let part = emit.reduce(Reduce::Sum, square, &axes, false)?;
+        let part = emit.cast(part, DType::F32)?;
+        sum = emit.zip(Binary::Add, sum, part)?;
+    }
+    emit.map(Unary::Sqrt, sum)
+}
+
+/// Multiplies by `limit / max(norm, limit)`.
+fn scale_to(
+    emit: &mut super::emit::Emit,
+    targets: &mut [Target],
+    norm: tensor::Value,
+    limit: f64,
+) -> super::emit::Checked<()> {
+    let bound = emit.with_number(Binary::Max, norm, limit)?;
+    let limit = emit.constant(limit, DType::F32);
+    let scale = emit.zip(Binary::Div, limit, bound)?;
+    for target in targets {
+        let dtype = emit.dtype(target.gradient);
+        let scale = emit.cast(scale, dtype)?;
+        target.gradient = emit.zip(Binary::Mul, target.gradient, scale)?;
+    }
+    Ok(())
+}
+
+/// `net.encoder` as an expression.
+fn path_expr(path: &ast::Path) -> Expr {
+    let mut names = path.names.iter();
+    let first = names.next().map_or(ExprKind::Error, |n| ExprKind::Name(n.clone()));
+    let base = Expr { kind: first, span: path.span };
+    names.fold(base, |base, name| Expr { kind: ExprKind::Field(Box::new(base), name.clone()), span: path.span })
+}
+
+fn minimize_outside(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(504), "`minimize` belongs in `step`").label(span, "parameters change only in training steps")
+}
+
+fn loss_is_no_tensor(span: Span, what: &str) -> Diagnostic {
+    Diagnostic::error(Code(505), format!("a loss is a scalar of the network's results, and this is {what}"))
+        .label(span, "not a loss")
+}
+
+fn loss_not_scalar(span: Span, ty: &Type<Dim>) -> Diagnostic {
+    Diagnostic::error(Code(505), format!("a loss is one number, and this is {ty}"))
+        .label(span, format!("this is {ty}"))
+        .help("reduce it, for example with `mean(…)`")
+}
+
+fn not_a_target(span: Span, what: &str) -> Diagnostic {
+    Diagnostic::error(Code(518), format!("parameters of a layer are needed here, and this is {what}"))
+        .label(span, "expected a layer instance, such as `net` or `net.encoder`")
+}
+
+fn nothing_to_train(m: &Minimize) -> Diagnostic {
+    let diag = Diagnostic::error(Code(506), "the loss depends on no parameter").label(m.loss.span, "nothing to train");
+    match m.over.first() {
+        Some(path) => diag.label(path.span, "no parameter of this is used"),
+        None => diag.help("compute it from what a layer gives; `stop_gradient` cuts the dependence"),
+    }
+}
+
+fn no_optimizer(span: Span, path: &str) -> Diagnostic {
+    Diagnostic::error(Code(503), format!("no optimizer is set for `{path}`"))
+        .label(span, "which optimizer takes this step?")
+        .help("add `optimizer = adam(lr: 1e-3)` to the `train` block, or write `with` here")
+}
+
+fn no_update(object: &Object, span: Span) -> Diagnostic {
+    Diagnostic::error(Code(521), "this optimizer has no `update`")
+        .label(span, "used here")
+        .label(object.def.word.span, "needs `fn update(p: f32[*S], g: f32[*S], step: i32) -> f32[*S]`")
+}
+
+fn buffer_without_start(declared: &TypedMember) -> Diagnostic {
+    let end = Span { start: declared.ty.span.end, ..declared.ty.span };
+    Diagnostic::error(Code(413), format!("`{}` has no initial value", declared.name.text))
+        .label(declared.name.span, "what does it start with?")
+        .fix(end, " = 0.0", "start with zeros")
+}

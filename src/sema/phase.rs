@@ -1,0 +1,385 @@
+//! `step`, `validate`, `test` and `predict`: a pipeline, fields in scope, and a body that becomes a graph.
+
+use super::checker::{Checker, GraphKind, GraphState};
+use super::data::{Batch, DataInfo};
+use super::defs::{did_you_mean, suggest};
+use super::model::{Phase, PhaseKind, Pipeline, Unit};
+use super::scope::{BoundDim, Frame};
+use super::value::Value;
+use crate::diag::{Code, Diagnostic};
+use crate::ops::dim::Dim;
+use crate::ops::{DType, Type};
+use crate::source::Span;
+use crate::syntax::ast::{self, Each, Expr, ExprKind};
+use crate::tensor::{self, InputRole, Origin, OutputRole};
+use std::rc::Rc;
+
+/// What the phase under elaboration has reported so far.
+pub struct PhaseState {
+    pub kind: PhaseKind,
+    /// Batch size.
+    pub size: Dim,
+    /// Name, value, weight.
+    pub reports: Vec<(Rc<str>, tensor::Value, tensor::Value)>,
+    /// Losses, which are reported under a name of their own unless the user does.
+    pub losses: Vec<(Rc<str>, tensor::Value, tensor::Value)>,
+    pub checks: Vec<(String, tensor::Value)>,
+}
+
+/// Rows at once in `predict`.
+const PREDICT_BATCH: usize = 256;
+
+impl Checker {
+    pub fn check_phase(&mut self, each: &Each, every: Option<(u64, Unit)>) -> Option<Phase> {
+        let Some(kind) = phase_kind(&each.word.text) else {
+            self.report(unknown_phase(&each.word));
+            return None;
+        };
+        let pipeline = match &each.source {
+            Some(source) => self.pipeline(source),
+            None if kind == PhaseKind::Predict => {
+                Some(Pipeline { batch: PREDICT_BATCH, span: each.span, ..Pipeline::default() })
+            }
+            None => {
+                self.report(no_pipeline(&each.word));
+                None
+            }
+        };
+        let state = GraphState::new(&each.word.text, GraphKind::Phase);
+        let training = std::mem::replace(&mut self.training, kind == PhaseKind::Step);
+        let (state, found) = self.with_graph(state, |c| c.elaborate_phase(each, kind, pipeline.as_ref()));
+        self.training = training;
+        let graph = state.emit.graph;
+        let (batch, rows) = found;
+        let title = each.title.as_ref().map(|t| t.text.to_string());
+        Some(Phase { kind, title, pipeline: pipeline?, graph, batch, rows, every, span: each.word.span })
+    }
+
+    fn elaborate_phase(&mut self, each: &Each, kind: PhaseKind, pipeline: Option<&Pipeline>) -> (Dim, Dim) {
+        let (size, count) = (self.fresh_symbol("B"), self.fresh_symbol("rows"));
+        let ty = Type::new(DType::I32, vec![size.clone()]);
+        let origin = Origin { layer: None, span: each.word.span };
+        let rows = self.graph.emit.graph.input("rows", InputRole::Rows, ty, origin);
+        let batch = Batch { rows, size: size.clone(), count: count.clone() };
+        self.phase =
+            Some(PhaseState { kind, size: size.clone(), reports: vec![], losses: vec![], checks: vec![] });
+        let mut frame = Frame::nested();
+        frame.dims.push(("B".into(), BoundDim { dim: size.clone(), span: each.word.span }));
+        self.in_frame(frame, |c| {
+            c.declare_fields(each, kind, pipeline, &batch);
+            c.run_block(&each.body);
+        });
+        self.finish_phase(each);
+        (size, count)
+    }
+
+    fn declare_fields(&mut self, each: &Each, kind: PhaseKind, pipeline: Option<&Pipeline>, batch: &Batch) {
+        let data = match pipeline {
+            Some(p) if !p.data.is_empty() => self.data(&p.data),
+            _ => None,
+        };
+        if let (PhaseKind::Step, Some(p)) = (kind, pipeline) {
+            self.train.step_data = Some((&*p.data).into());
+        }
+        for (name, source) in &each.fields {
+            let value = match (source, &data) {
+                (Some(source), _) => self.named_field(source, batch),
+                (None, Some(data)) => self.field(data, name, batch),
+                (None, None) if kind == PhaseKind::Predict && pipeline.is_some() => self.found_field(name, batch),
+                (None, None) => Value::Error,
+            };
+            self.declare(name, value, false);
+        }
+    }
+
+    /// `left: Faces.image`
+    fn named_field(&mut self, source: &Expr, batch: &Batch) -> Value {
+        if let ExprKind::Field(base, field) = &source.kind
+            && let ExprKind::Name(name) = &base.kind
+            && let Value::Data(data) = self.eval_name(name)
+        {
+            return match self.data(&data) {
+                Some(info) => self.field(&info, field, batch),
+                None => Value::Error,
+            };
+        }
+        self.report(super::unsupported::predict_value(source.span))
+    }
+
+    /// A field of `predict`: of the data of `step`, or of the only data that has one of this name.
+    fn found_field(&mut self, name: &ast::Name, batch: &Batch) -> Value {
+        let first = self.train.step_data.clone();
+        let known: Vec<Rc<DataInfo>> = self.train.data.iter().filter_map(|(_, d)| d.clone()).collect();
+        let of_step = known.iter().find(|d| Some(&*d.model.name) == first.as_deref());
+        let found = of_step.filter(|d| d.has_field(&name.text)).or_else(|| known.iter().find(|d| d.has_field(&name.text)));
+        match found.or(of_step).cloned() {
+            Some(data) => self.field(&data, name, batch),
+            // Without data the error stands elsewhere.
+            None => Value::Error,
+        }
+    }
+
+    /// `Digits.train |> shuffle |> batch(64)`
+    fn pipeline(&mut self, source: &Expr) -> Option<Pipeline> {
+        let mut stages = vec![];
+        let mut base = source;
+        while let ExprKind::Pipe(x, stage) = &base.kind {
+            stages.push(&**stage);
+            base = x;
+        }
+        let mut pipeline = Pipeline { span: source.span, ..Pipeline::default() };
+        let mut fine = self.pipeline_base(base, &mut pipeline);
+        for stage in stages.into_iter().rev() {
+            fine &= self.stage(stage, &mut pipeline);
+        }
+        if fine && pipeline.batch == 0 {
+            self.report(no_batch(source.span));
+        }
+        (fine && pipeline.batch > 0).then_some(pipeline)
+    }
+
+    fn pipeline_base(&mut self, base: &Expr, out: &mut Pipeline) -> bool {
+        let (name, split) = match &base.kind {
+            ExprKind::Field(data, split) => match &data.kind {
+                ExprKind::Name(name) => (name, Some(split)),
+                _ => return self.fail(not_data(base.span)),
+            },
+            ExprKind::Name(name) => (name, None),
+            ExprKind::Error => return false,
+            _ => return self.fail(not_data(base.span)),
+        };
+        let Value::Data(data) = self.eval_name(name) else { return self.fail(not_data(base.span)) };
+        let Some(info) = self.data(&data) else { return false };
+        let names: Vec<&str> = info.model.splits.iter().map(|s| &*s.name).collect();
+        match split {
+            Some(split) if names.contains(&&*split.text) => {
+                (out.data, out.split) = (data.to_string(), split.text.to_string());
+                true
+            }
+            Some(split) => self.fail(unknown_split(split, &data, &names)),
+            None => self.fail(no_split(name, &names)),
+        }
+    }
+
+    fn fail(&mut self, diag: Diagnostic) -> bool {
+        self.report(diag);
+        false
+    }
+
+    fn stage(&mut self, stage: &Expr, out: &mut Pipeline) -> bool {
+        let (callee, args): (&Expr, &[ast::Arg]) = match &stage.kind {
+            ExprKind::Call(callee, args) => (callee, args),
+            _ => (stage, &[]),
+        };
+        let ExprKind::Name(name) = &callee.kind else { return self.fail(bad_stage(stage.span)) };
+        match (&*name.text, args) {
+            ("shuffle", []) => {
+                out.shuffle = true;
+                true
+            }
+            ("batch", args) => self.batch_stage(args, stage.span, out),
+            ("map" | "bucket" | "pad" | "lanes" | "skip_bad" | "shuffle" | "repeat", _) => {
+                self.fail(super::unsupported::stage(&name.text, stage.span))
+            }
+            _ => self.fail(unknown_stage(name)),
+        }
+    }
+
+    fn batch_stage(&mut self, args: &[ast::Arg], span: Span, out: &mut Pipeline) -> bool {
+        for arg in args {
+            match arg.label.as_ref().map(|l| &*l.text) {
+                None => match self.eval_int(&arg.value).map(usize::try_from) {
+                    Some(Ok(n)) if n > 0 => out.batch = n,
+                    Some(_) => return self.fail(bad_batch(arg.value.span)),
+                    None => return false,
+                },
+                Some("drop_last") => match self.eval_condition(&arg.value) {
+                    Some(drop) => out.drop_last = drop,
+                    None => return false,
+                },
+                Some(_) => return self.fail(super::unsupported::stage("batch by class", span)),
+            }
+        }
+        true
+    }
+
+    /// The batch size as an f32 scalar: the weight of a report by default.
+    pub fn rows_weight(&mut self) -> Option<tensor::Value> {
+        let size = self.phase.as_ref()?.size.clone();
+        self.graph.emit.dim_number(&size, DType::F32).ok()
+    }
+
+    pub fn eval_report(&mut self, args: &[ast::Arg], span: Span) {
+        for arg in args {
+            let name = match (&arg.label, &arg.value.kind) {
+                (Some(label), _) | (None, ExprKind::Name(label)) => label.clone(),
+                _ => {
+                    self.report(nameless_report(arg.value.span));
+                    continue;
+                }
+            };
+            let value = self.eval(&arg.value);
+            self.add_report(&name, value, arg.value.span, span);
+        }
+    }
+
+    fn add_report(&mut self, name: &ast::Name, value: Value, at: Span, span: Span) {
+        let Some(kind) = self.phase.as_ref().map(|p| p.kind) else {
+            self.report(report_outside(span));
+            return;
+        };
+        if !self.train.reported.contains(&(kind, name.text.clone())) {
+            self.train.reported.push((kind, name.text.clone()));
+        }
+        let known = self.phase.as_ref().is_some_and(|p| p.reports.iter().any(|(n, ..)| *n == name.text));
+        if known {
+            self.report(reported_twice(name));
+        }
+        if value.is_error() {
+            return;
+        }
+        let result = self.emit(at).tensor(&value).map(Value::Tensor);
+        let Value::Tensor(node) = self.settle(result) else { return };
+        let node = if kind == PhaseKind::Predict { Some(node) } else { self.scalar_f32(node, at) };
+        let (Some(node), Some(weight)) = (node, self.rows_weight()) else { return };
+        if let Some(phase) = &mut self.phase {
+            phase.reports.push((name.text.clone(), node, weight));
+        }
+    }
+
+    /// A metric: a scalar, as f32.
+    fn scalar_f32(&mut self, node: tensor::Value, span: Span) -> Option<tensor::Value> {
+        let ty = self.graph.emit.ty(node).clone();
+        if ty.rank() != 0 {
+            self.report(report_not_scalar(span, &ty));
+            return None;
+        }
+        self.emit(span).cast(node, DType::F32).ok()
+    }
+
+    fn finish_phase(&mut self, each: &Each) {
+        let Some(phase) = self.phase.take() else { return };
+        let graph = &mut self.graph.emit.graph;
+        for path in &self.graph.updated {
+            graph.output(&**path, OutputRole::Update, self.graph.current[path]);
+        }
+        let own = |name: &Rc<str>| phase.reports.iter().any(|(n, ..)| n == name);
+        for (name, value, weight) in phase.losses.iter().filter(|(n, ..)| !own(n)).chain(&phase.reports) {
+            let role = match phase.kind {
+                PhaseKind::Predict => OutputRole::Result,
+                _ => OutputRole::Report { weight: *weight },
+            };
+            graph.output(&**name, role, *value);
+        }
+        for (name, value) in phase.checks {
+            graph.output(name, OutputRole::Check, value);
+        }
+        let minimizes = ast_minimizes(&each.body);
+        if phase.kind == PhaseKind::Step && !minimizes {
+            self.report(step_without_minimize(&each.word));
+        }
+    }
+}
+
+fn ast_minimizes(block: &ast::Block) -> bool {
+    block.stmts.iter().any(|s| match s {
+        ast::Stmt::Minimize(_) | ast::Stmt::Error(_) => true,
+        ast::Stmt::For { body, .. } | ast::Stmt::Every { body, .. } => ast_minimizes(body),
+        ast::Stmt::Expr(Expr { kind: ExprKind::If { then, .. }, .. }) => ast_minimizes(then),
+        _ => false,
+    })
+}
+
+const PHASES: [&str; 4] = ["step", "validate", "test", "predict"];
+
+fn phase_kind(word: &str) -> Option<PhaseKind> {
+    let kinds = [PhaseKind::Step, PhaseKind::Validate, PhaseKind::Test, PhaseKind::Predict];
+    PHASES.iter().position(|p| *p == word).map(|i| kinds[i])
+}
+
+fn unknown_phase(word: &ast::Name) -> Diagnostic {
+    let diag = Diagnostic::error(Code(523), format!("`{}` is not a phase of training", word.text))
+        .label(word.span, "expected `step`, `validate`, `test` or `predict`");
+    did_you_mean(diag, word.span, suggest(&word.text, PHASES.into_iter()))
+}
+
+fn no_pipeline(word: &ast::Name) -> Diagnostic {
+    Diagnostic::error(Code(509), format!("`{}` has no data", word.text))
+        .label(word.span, "what does it go through?")
+        .help("write `in Data.train |> batch(64)` after the fields")
+}
+
+fn not_data(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(509), "a pipeline begins with a split of the data")
+        .label(span, "expected something like `Digits.train`")
+}
+
+fn unknown_split(split: &ast::Name, data: &str, names: &[&str]) -> Diagnostic {
+    let diag = Diagnostic::error(Code(510), format!("`{data}` has no split `{}`", split.text))
+        .label(split.span, "unknown split");
+    match suggest(&split.text, names.iter().copied()) {
+        None => diag.help(format!("its splits are `{}`", names.join("`, `"))),
+        found => did_you_mean(diag, split.span, found),
+    }
+}
+
+fn no_split(name: &ast::Name, names: &[&str]) -> Diagnostic {
+    let end = Span { start: name.span.end, ..name.span };
+    let diag = Diagnostic::error(Code(510), format!("which part of `{}`?", name.text)).label(name.span, "no split is named");
+    match names.first() {
+        Some(first) => diag.fix(end, format!(".{first}"), format!("take the split `{first}`")),
+        None => diag,
+    }
+}
+
+fn bad_stage(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(508), "this is not a stage of a pipeline").label(span, "expected `shuffle` or `batch(64)`")
+}
+
+fn unknown_stage(name: &ast::Name) -> Diagnostic {
+    let diag = Diagnostic::error(Code(508), format!("there is no pipeline stage `{}`", name.text))
+        .label(name.span, "unknown stage");
+    match suggest(&name.text, ["shuffle", "batch", "map", "bucket", "pad", "lanes", "skip_bad"].into_iter()) {
+        None => diag.help("the stages are `shuffle` and `batch(n)`"),
+        found => did_you_mean(diag, name.span, found),
+    }
+}
+
+fn no_batch(span: Span) -> Diagnostic {
+    let end = Span { start: span.end, ..span };
+    Diagnostic::error(Code(509), "this pipeline makes no batches")
+        .label(span, "how many rows at a time?")
+        .fix(end, " |> batch(64)", "take 64 rows at a time")
+}
+
+fn bad_batch(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(508), "a batch has at least one row").label(span, "expected a positive number")
+}
+
+fn nameless_report(span: Span) -> Diagnostic {
+    let start = Span { end: span.start, ..span };
+    Diagnostic::error(Code(522), "what is reported needs a name")
+        .label(span, "no name")
+        .fix(start, "loss: ", "name it, for example `loss`")
+}
+
+fn report_outside(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(522), "`report` belongs in a phase of training")
+        .label(span, "not inside `step`, `validate`, `test` or `predict`")
+}
+
+fn reported_twice(name: &ast::Name) -> Diagnostic {
+    Diagnostic::error(Code(526), format!("`{}` is reported twice", name.text)).label(name.span, "reported again")
+}
+
+fn report_not_scalar(span: Span, ty: &Type<Dim>) -> Diagnostic {
+    Diagnostic::error(Code(511), format!("a metric is one number, and this is {ty}"))
+        .label(span, "not a scalar")
+        .help("reduce it, for example with `mean(…)`")
+}
+
+fn step_without_minimize(word: &ast::Name) -> Diagnostic {
+    Diagnostic::error(Code(519), "this step minimizes nothing")
+        .label(word.span, "no parameter would change")
+        .help("add `minimize` with a loss, for example `minimize cross_entropy(logits, label)`")
+}

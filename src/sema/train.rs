@@ -1,0 +1,230 @@
+//! A `train` block: instances and optimizers, settings, phases.
+
+use super::call::is_layer;
+use super::checker::{Checker, GraphKind, GraphState};
+use super::data::DataInfo;
+use super::defs::Def;
+use super::layer::Place;
+use super::model::{self, PhaseKind, Unit};
+use super::optimizer::Choice;
+use super::scope::{Frame, Owner};
+use super::settings::Knobs;
+use super::value::Value;
+use crate::diag::{Code, Diagnostic};
+use crate::ops::{Extent, Type};
+use crate::source::{FileId, Span};
+use crate::syntax::ast::{self, BlockItem, ExprKind, Member, Pattern};
+use crate::tensor::OutputRole;
+use std::rc::Rc;
+
+/// What the phases of a `train` block share.
+#[derive(Default)]
+pub struct TrainState {
+    /// Parameter paths then begin with the root's name.
+    pub several_roots: bool,
+    /// Data declarations checked so far; `None` after an error.
+    pub data: Vec<(Rc<str>, Option<Rc<DataInfo>>)>,
+    pub knobs: Knobs,
+    pub optimizer: Option<Choice>,
+    /// `optimizer for net.bert = …`: path prefix and optimizer.
+    pub targeted: Vec<(Rc<str>, Choice)>,
+    /// The data of `step`, in which `predict` looks for its fields.
+    pub step_data: Option<Rc<str>>,
+    /// What each kind of phase reports.
+    pub reported: Vec<(PhaseKind, Rc<str>)>,
+}
+
+impl Checker {
+    pub fn user_file(&self) -> FileId {
+        self.defs.user_file()
+    }
+
+    /// Elaborates one block; what it declares is appended to `model`.
+    pub fn check_train(&mut self, block: &BlockItem, out: &mut model::Model) {
+        self.reset_train();
+        let members = &block.members;
+        self.train.several_roots = members.iter().filter(|m| self.is_root(m)).count() > 1;
+        let train = self.in_frame(Frame::new(Owner::None), |c| {
+            c.eval_lets(members);
+            let settings = c.eval_settings(members, block.word.span);
+            let phases = c.check_phases(members, block.word.span);
+            c.check_goals(&settings);
+            model::Train {
+                name: block.name.as_ref().map_or(String::new(), |n| n.text.to_string()),
+                settings,
+                init: c.finish_init(),
+                phases,
+                span: block.span,
+            }
+        });
+        out.trains.push(train);
+        self.export_layers(out);
+    }
+
+    fn reset_train(&mut self) {
+        let data = std::mem::take(&mut self.train.data);
+        self.train = TrainState { data, ..TrainState::default() };
+        self.instances.clear();
+        self.params.clear();
+        self.aside = GraphState::new("init", GraphKind::Init);
+        // Draws of the init graph do not depend on a step.
+        let zero = self.aside.emit.constant(0.0, crate::ops::DType::I32);
+        self.aside.emit.scalars.insert("step".into(), zero);
+    }
+
+    /// `let net = Net(…)`
+    fn is_root(&self, member: &Member) -> bool {
+        let Member::Setting(ast::Setting { is_let: true, value, .. }) = member else { return false };
+        let ExprKind::Call(callee, _) = &value.kind else { return false };
+        let ExprKind::Name(name) = &callee.kind else { return false };
+        matches!(self.defs.get(&name.text, name.span.file), Some(Def::Block(b)) if is_layer(b))
+    }
+
+    fn eval_lets(&mut self, members: &[Member]) {
+        for member in members {
+            if let Member::Setting(s) = member
+                && s.is_let
+            {
+                let place = Place { root: s.name.text.clone(), path: "".into() };
+                let value = self.at_place(place, |c| c.eval(&s.value));
+                self.bind_pattern(&Pattern::Name(s.name.clone()), value, false);
+            }
+        }
+    }
+
+    fn check_phases(&mut self, members: &[Member], word: Span) -> Vec<model::Phase> {
+        let mut phases = vec![];
+        for member in members {
+            match member {
+                Member::Each(each) => phases.extend(self.check_phase(each, None)),
+                Member::Every { count, unit, members, .. } => phases.extend(self.check_every(count, unit, members)),
+                Member::Directive(d) => {
+                    self.report(super::unsupported::directive(&d.word.text, d.word.span));
+                }
+                Member::Setting(_) | Member::Error(_) => {}
+                Member::Fn(f) => {
+                    self.report(not_in_train("fn", f.name.span));
+                }
+                Member::Typed(m) => {
+                    self.report(not_in_train("a declaration", m.span));
+                }
+                Member::If { span, .. } => {
+                    self.report(not_in_train("if", *span));
+                }
+            }
+        }
+        let has_step = members.iter().any(|m| matches!(m, Member::Each(e) if &*e.word.text == "step"));
+        if !has_step {
+            self.report(no_step(word));
+        }
+        phases
+    }
+
+    fn check_every(&mut self, count: &ast::Expr, unit: &ast::Name, members: &[Member]) -> Vec<model::Phase> {
+        let every = self.eval_int(count).zip(self.unit(unit)).map(|(n, unit)| (n.max(1) as u64, unit));
+        let mut phases = vec![];
+        for member in members {
+            match member {
+                Member::Each(each) => phases.extend(self.check_phase(each, every)),
+                Member::Error(_) => {}
+                _ => {
+                    self.report(only_phases(unit.span));
+                }
+            }
+        }
+        phases
+    }
+
+    pub fn unit(&mut self, name: &ast::Name) -> Option<Unit> {
+        match &*name.text {
+            "step" | "steps" => Some(Unit::Steps),
+            "epoch" | "epochs" => Some(Unit::Epochs),
+            _ => {
+                self.report(bad_unit(name));
+                None
+            }
+        }
+    }
+
+    fn finish_init(&mut self) -> crate::tensor::Graph<crate::ops::dim::Dim> {
+        let state = std::mem::replace(&mut self.aside, GraphState::new("init", GraphKind::Init));
+        let mut graph = state.emit.graph;
+        for path in &state.updated {
+            graph.output(&**path, OutputRole::Update, state.current[path]);
+        }
+        graph
+    }
+
+    /// Adds instances and parameters to the model; a path that an earlier `train` block declared stays as it is.
+    pub fn export_layers(&mut self, out: &mut model::Model) {
+        for instance in &self.instances {
+            out.layers.push(model::Layer {
+                path: instance.local_path().to_string(),
+                root: instance.root.to_string(),
+                kind: super::call::block_name(&instance.def).to_string(),
+                results: instance.results.clone(),
+                span: instance.span,
+            });
+        }
+        for info in &self.params {
+            let shape: Option<Vec<usize>> =
+                info.ty.shape.iter().map(|d| d.known().and_then(|n| usize::try_from(n).ok())).collect();
+            if let Some(shape) = shape
+                && !out.params.iter().any(|p| p.path == *info.path)
+            {
+                let ty = Type::new(info.ty.dtype, shape);
+                out.params.push(model::Param { path: info.path.to_string(), kind: info.kind, ty, span: info.span });
+            }
+        }
+    }
+
+    /// `keep` and `stop` name something that `validate` reports.
+    fn check_goals(&mut self, settings: &model::Settings) {
+        let goals = settings.keep.iter().chain(settings.stop.iter().map(|p| &p.goal));
+        for goal in goals {
+            let reported: Vec<String> = self
+                .train
+                .reported
+                .iter()
+                .filter(|(kind, _)| *kind == PhaseKind::Validate)
+                .map(|(_, name)| name.to_string())
+                .collect();
+            if !reported.contains(&goal.metric) {
+                self.report(not_reported(goal, &reported));
+            }
+        }
+    }
+}
+
+fn not_in_train(what: &str, span: Span) -> Diagnostic {
+    Diagnostic::error(Code(524), format!("`{what}` does not belong in a `train` block"))
+        .label(span, "expected a `let`, a setting, `step`, `validate`, `test` or `predict`")
+}
+
+fn no_step(word: Span) -> Diagnostic {
+    Diagnostic::error(Code(523), "this `train` block has no `step`")
+        .label(word, "what does one step of training do?")
+        .help("write `step (x, y) in Data.train |> shuffle |> batch(64) { … minimize … }`")
+}
+
+fn only_phases(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(524), "`every` holds `validate` and `test` blocks").label(span, "something else stands here")
+}
+
+fn bad_unit(name: &ast::Name) -> Diagnostic {
+    Diagnostic::error(Code(525), format!("`{}` is not a unit of time", name.text))
+        .label(name.span, "expected `steps` or `epochs`")
+}
+
+fn not_reported(goal: &model::Goal, reported: &[String]) -> Diagnostic {
+    let diag = Diagnostic::error(Code(512), format!("`validate` does not report `{}`", goal.metric))
+        .label(goal.span, "not reported");
+    if reported.is_empty() {
+        return diag.help("add a `validate` block with `report`");
+    }
+    let found = super::defs::suggest(&goal.metric, reported.iter().map(String::as_str));
+    match found {
+        None => diag.help(format!("it reports `{}`", reported.join("`, `"))),
+        found => super::defs::did_you_mean(diag, goal.span, found),
+    }
+}
