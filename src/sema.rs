@@ -48,10 +48,8 @@ pub fn check(files: &[ast::File], overrides: &[(String, String)]) -> (Model, Vec
     let mut checker = Checker::new(defs, diags, overrides);
     let mut model = Model::default();
     let items: &[ast::Item] = files.first().map_or(&[], |f| &f.items);
-    let blocks: Vec<Rc<ast::BlockItem>> = items
-        .iter()
-        .filter_map(|item| if let ast::Item::Block(b) = item { Some(b.clone()) } else { None })
-        .collect();
+    let blocks: Vec<Rc<ast::BlockItem>> =
+        items.iter().filter_map(|item| if let ast::Item::Block(b) = item { Some(b.clone()) } else { None }).collect();
     let trains: Vec<&Rc<ast::BlockItem>> = blocks.iter().filter(|b| &*b.word.text == "train").collect();
     checker.check_lets(items, &mut model);
     for train in &trains {

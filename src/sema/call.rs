@@ -1,7 +1,7 @@
 //! Calls: what is called, with which values.
 
-use super::arith::Round;
 use super::args::Given;
+use super::arith::Round;
 use super::checker::Checker;
 use super::scope::Owner;
 use super::value::{Call, CallArg, Callable, Object, Value};
@@ -17,13 +17,7 @@ const SHAPE_LATER: [&str; 6] = ["normal", "uniform", "truncated_normal", "zeros"
 
 impl Checker {
     /// `callee(args)`; `first` is what a pipe brings.
-    pub fn eval_call(
-        &mut self,
-        callee: &Expr,
-        first: Option<(Value, Span)>,
-        args: &[ast::Arg],
-        span: Span,
-    ) -> Value {
+    pub fn eval_call(&mut self, callee: &Expr, first: Option<(Value, Span)>, args: &[ast::Arg], span: Span) -> Value {
         if let Some(value) = self.eval_rounding(callee, &first, args, span) {
             return value;
         }
@@ -113,7 +107,7 @@ impl Checker {
         }
         let Some(builtin) = builtins::lookup(name) else { return Value::Error };
         let call = Call { name, args: &args, span, training: self.training };
-        let result = (builtin.run)(self.emit(span), &call);
+        let result = builtin.run(self.emit(span), &call);
         self.settle(result)
     }
 
@@ -168,12 +162,7 @@ impl Checker {
     }
 
     /// An optimizer, schedule or initializer with its arguments.
-    pub fn make_object(
-        &mut self,
-        block: &Rc<ast::BlockItem>,
-        args: Vec<CallArg>,
-        span: Span,
-    ) -> Option<Rc<Object>> {
+    pub fn make_object(&mut self, block: &Rc<ast::BlockItem>, args: Vec<CallArg>, span: Span) -> Option<Rc<Object>> {
         let args = args.into_iter().map(|a| Given { label: a.label, span: a.span, what: a.value }).collect();
         let slots = self.assign_args(&block_signature(block), args, span)?;
         let mut object = Object { def: block.clone(), args: vec![], span };

@@ -1,7 +1,7 @@
 //! The state of one elaboration and the ways into it: reporting, fresh symbols, switching graphs.
 
 use super::defs::Defs;
-use super::emit::Emit;
+use super::emit::{Checked, Emit};
 use super::layer::Instance;
 use super::param::ParamInfo;
 use super::phase::PhaseState;
@@ -143,8 +143,8 @@ impl Checker {
     }
 
     /// The value of a result, or its error reported.
-    pub fn settle(&mut self, result: Result<Value, Diagnostic>) -> Value {
-        result.unwrap_or_else(|diag| self.report(diag))
+    pub fn settle(&mut self, result: Checked<Value>) -> Value {
+        result.unwrap_or_else(|diag| self.report(*diag))
     }
 
     pub fn fresh_symbol(&mut self, name: &str) -> Dim {

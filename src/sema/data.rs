@@ -49,6 +49,9 @@ struct Field {
     value: Option<Expr>,
 }
 
+/// Kind, path and options of a source.
+type Source = (&'static SourceKind, String, Vec<(String, Constant)>);
+
 /// Stored parts that a source has by itself, and its columns where they are fixed.
 pub struct SourceKind {
     pub name: &'static str,
@@ -106,10 +109,7 @@ impl Checker {
         Some(DataInfo { model, fields, span: block.span })
     }
 
-    fn check_source(
-        &mut self,
-        block: &ast::BlockItem,
-    ) -> Option<(&'static SourceKind, String, Vec<(String, Constant)>)> {
+    fn check_source(&mut self, block: &ast::BlockItem) -> Option<Source> {
         let Some(from) = &block.from else {
             self.report(no_source(block));
             return None;
@@ -206,13 +206,12 @@ impl Checker {
             return self.report(unknown_field(name, &data.model.name, data.span, &names));
         };
         let mut frame = Frame::new(super::scope::Owner::None);
-        frame.raw =
-            Some(Raw {
-                data: (&*data.model.name).into(),
-                rows: batch.rows,
-                count: batch.count.clone(),
-                columns: data.model.columns.clone().into(),
-            });
+        frame.raw = Some(Raw {
+            data: (&*data.model.name).into(),
+            rows: batch.rows,
+            count: batch.count.clone(),
+            columns: data.model.columns.clone().into(),
+        });
         frame.dims.push(("B".into(), BoundDim { dim: batch.size.clone(), span: name.span }));
         self.in_frame(frame, |c| c.field_value(field))
     }

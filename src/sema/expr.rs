@@ -311,8 +311,7 @@ fn cannot_index(span: Span, what: &str) -> Diagnostic {
 }
 
 fn list_index(span: Span, index: i64, len: usize) -> Diagnostic {
-    Diagnostic::error(Code(211), format!("index {index} is outside a list of length {len}"))
-        .label(span, "out of range")
+    Diagnostic::error(Code(211), format!("index {index} is outside a list of length {len}")).label(span, "out of range")
 }
 
 fn cannot_spread(name: &ast::Name, what: &str) -> Diagnostic {
@@ -327,8 +326,7 @@ fn range_not_known(span: Span) -> Diagnostic {
 }
 
 fn value_not_known(span: Span, dim: &Dim) -> Diagnostic {
-    Diagnostic::error(Code(210), format!("`{dim}` is not known to the compiler"))
-        .label(span, "a number is needed here")
+    Diagnostic::error(Code(210), format!("`{dim}` is not known to the compiler")).label(span, "a number is needed here")
 }
 
 fn cannot_iterate(span: Span, what: &str) -> Diagnostic {

@@ -74,12 +74,7 @@ impl Checker {
     ) -> Value {
         for (param, slot) in f.params.iter().zip(slots) {
             let value = self.argument(param, slot, name, span);
-            self.frame().declare(Local {
-                name: param.name.text.clone(),
-                value,
-                is_var: false,
-                span: param.name.span,
-            });
+            self.frame().declare(Local { name: param.name.text.clone(), value, is_var: false, span: param.name.span });
         }
         self.solve_deferred();
         let matched = !self.frame().scopes.iter().flatten().any(|l| l.value.is_error());

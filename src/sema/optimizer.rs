@@ -4,11 +4,11 @@ use super::checker::Checker;
 use super::layer::join;
 use super::model::{ParamKind, PhaseKind};
 use super::param::ParamInfo;
-use super::scope::{Frame, OptimizerSlot, Owner};
+use super::scope::{OptimizerSlot, Owner};
 use super::value::{CallArg, Object, Value};
 use crate::diag::{Code, Diagnostic};
 use crate::ops::dim::Dim;
-use crate::ops::{Binary, DType, Extent, Op, Reduce, Type, Unary};
+use crate::ops::{Binary, DType, Op, Reduce, Type, Unary};
 use crate::source::Span;
 use crate::syntax::ast::{self, BlockItem, Expr, ExprKind, Member, Minimize, TypedMember};
 use crate::tensor::{self, Graph, Origin};
@@ -31,8 +31,14 @@ struct Target {
 
 /// The declaration of an optimizer's buffer.
 pub fn buffer<'a>(def: &'a BlockItem, name: &str) -> Option<&'a TypedMember> {
-    def.members.iter().find_map(|m| match m {
+    find_buffer(&def.members, name)
+}
+
+/// Conditions do not matter: an update uses a buffer only where its own conditions say so.
+fn find_buffer<'a>(members: &'a [Member], name: &str) -> Option<&'a TypedMember> {
+    members.iter().find_map(|m| match m {
         Member::Typed(t) if &*t.name.text == name => Some(t),
+        Member::If { then, otherwise, .. } => find_buffer(then, name).or_else(|| find_buffer(otherwise, name)),
         _ => None,
     })
 }
@@ -231,8 +237,7 @@ impl Checker {
             .take(function.params.len())
             .map(|x| CallArg { label: None, value: Value::Tensor(x), span })
             .collect();
-        let before: Vec<(Rc<str>, tensor::Value)> =
-            self.graph.current.iter().map(|(n, &x)| (n.clone(), x)).collect();
+        let before: Vec<(Rc<str>, tensor::Value)> = self.graph.current.iter().map(|(n, &x)| (n.clone(), x)).collect();
         let layer = Some(self.params[target.index].layer.clone());
         let outer = std::mem::replace(&mut self.graph.emit.origin, Origin { layer, span });
         let value = self.call_function(&function, owner, args, span);
@@ -292,13 +297,8 @@ impl Checker {
         let mut frame = self.frame().clone();
         frame.scopes = vec![vec![]];
         self.in_frame(frame, |c| c.initialise(&path, &ty, init));
-        let info = ParamInfo {
-            path,
-            kind: ParamKind::OptState,
-            ty,
-            layer: slot.path.clone(),
-            span: declared.name.span,
-        };
+        let info =
+            ParamInfo { path, kind: ParamKind::OptState, ty, layer: slot.path.clone(), span: declared.name.span };
         self.params.push(info);
         Some(self.params.len() - 1)
     }

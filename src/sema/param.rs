@@ -266,8 +266,7 @@ fn pack_in_state(name: &ast::Name) -> Diagnostic {
 }
 
 fn not_positive(dim: &Dim, span: Span) -> Diagnostic {
-    Diagnostic::error(Code(310), format!("a dimension of {dim} is not possible"))
-        .label(span, "dimensions are positive")
+    Diagnostic::error(Code(310), format!("a dimension of {dim} is not possible")).label(span, "dimensions are positive")
 }
 
 fn too_many_elements(dims: &[Dim], span: Span) -> Diagnostic {

@@ -61,8 +61,7 @@ impl Checker {
         let origin = Origin { layer: None, span: each.word.span };
         let rows = self.graph.emit.graph.input("rows", InputRole::Rows, ty, origin);
         let batch = Batch { rows, size: size.clone(), count: count.clone() };
-        self.phase =
-            Some(PhaseState { kind, size: size.clone(), reports: vec![], losses: vec![], checks: vec![] });
+        self.phase = Some(PhaseState { kind, size: size.clone(), reports: vec![], losses: vec![], checks: vec![] });
         let mut frame = Frame::nested();
         frame.dims.push(("B".into(), BoundDim { dim: size.clone(), span: each.word.span }));
         self.in_frame(frame, |c| {
@@ -111,7 +110,8 @@ impl Checker {
         let first = self.train.step_data.clone();
         let known: Vec<Rc<DataInfo>> = self.train.data.iter().filter_map(|(_, d)| d.clone()).collect();
         let of_step = known.iter().find(|d| Some(&*d.model.name) == first.as_deref());
-        let found = of_step.filter(|d| d.has_field(&name.text)).or_else(|| known.iter().find(|d| d.has_field(&name.text)));
+        let found =
+            of_step.filter(|d| d.has_field(&name.text)).or_else(|| known.iter().find(|d| d.has_field(&name.text)));
         match found.or(of_step).cloned() {
             Some(data) => self.field(&data, name, batch),
             // Without data the error stands elsewhere.
@@ -325,7 +325,8 @@ fn unknown_split(split: &ast::Name, data: &str, names: &[&str]) -> Diagnostic {
 
 fn no_split(name: &ast::Name, names: &[&str]) -> Diagnostic {
     let end = Span { start: name.span.end, ..name.span };
-    let diag = Diagnostic::error(Code(510), format!("which part of `{}`?", name.text)).label(name.span, "no split is named");
+    let diag =
+        Diagnostic::error(Code(510), format!("which part of `{}`?", name.text)).label(name.span, "no split is named");
     match names.first() {
         Some(first) => diag.fix(end, format!(".{first}"), format!("take the split `{first}`")),
         None => diag,
@@ -347,9 +348,11 @@ fn unknown_stage(name: &ast::Name) -> Diagnostic {
 
 fn no_batch(span: Span) -> Diagnostic {
     let end = Span { start: span.end, ..span };
-    Diagnostic::error(Code(509), "this pipeline makes no batches")
-        .label(span, "how many rows at a time?")
-        .fix(end, " |> batch(64)", "take 64 rows at a time")
+    Diagnostic::error(Code(509), "this pipeline makes no batches").label(span, "how many rows at a time?").fix(
+        end,
+        " |> batch(64)",
+        "take 64 rows at a time",
+    )
 }
 
 fn bad_batch(span: Span) -> Diagnostic {
@@ -358,9 +361,11 @@ fn bad_batch(span: Span) -> Diagnostic {
 
 fn nameless_report(span: Span) -> Diagnostic {
     let start = Span { end: span.start, ..span };
-    Diagnostic::error(Code(522), "what is reported needs a name")
-        .label(span, "no name")
-        .fix(start, "loss: ", "name it, for example `loss`")
+    Diagnostic::error(Code(522), "what is reported needs a name").label(span, "no name").fix(
+        start,
+        "loss: ",
+        "name it, for example `loss`",
+    )
 }
 
 fn report_outside(span: Span) -> Diagnostic {

@@ -1,10 +1,10 @@
 //! Frames, local names, and what a name means.
 
+use super::builtins;
 use super::checker::Checker;
 use super::data::Raw;
 use super::defs::{Def, did_you_mean, suggest};
 use super::value::{Callable, InstanceId, Object, Value};
-use super::{builtins, defs};
 use crate::diag::{Code, Diagnostic};
 use crate::ops::DType;
 use crate::ops::dim::Dim;
@@ -111,6 +111,9 @@ impl Frame {
         }
     }
 }
+
+/// Conversions of data that the language has and this version does not.
+const CONVERSIONS: [&str; 5] = ["category", "standardize", "tokens", "characters", "picture"];
 
 /// Capitals name dimensions; everything else is a value.
 pub fn is_capital(name: &str) -> bool {
@@ -241,6 +244,9 @@ impl Checker {
         if is_capital(&name.text) && self.is_dimension_here(&name.text) {
             return self.report(unbound_dimension(name));
         }
+        if self.frame().raw.is_some() && CONVERSIONS.contains(&&*name.text) {
+            return self.report(super::unsupported::conversion(&name.text, name.span));
+        }
         let found = self.similar_name(&name.text);
         self.report(unknown_name(name, found))
     }
@@ -263,9 +269,9 @@ impl Checker {
                 Owner::None => {}
             }
         }
-        let names = names.iter().map(String::as_str);
-        let builtins = builtins::names();
-        defs::suggest(name, names).or_else(|| suggest(name, self.defs.names().chain(builtins)))
+        suggest(name, names.iter().map(String::as_str))
+            .or_else(|| suggest(name, self.defs.names()))
+            .or_else(|| suggest(name, builtins::names()))
     }
 }
 

@@ -77,12 +77,8 @@ impl Checker {
             };
         }
         if !self.unbound(expr).is_empty() {
-            let deferred = Deferred {
-                expr: expr.clone(),
-                actual: actual.clone(),
-                span: site.span,
-                what: site.what.into(),
-            };
+            let deferred =
+                Deferred { expr: expr.clone(), actual: actual.clone(), span: site.span, what: site.what.into() };
             self.frame().deferred.push(deferred);
             return true;
         }
@@ -106,9 +102,7 @@ impl Checker {
     }
 
     fn dim_conflict(&mut self, name: &ast::Name, bound: &BoundDim, actual: &Dim, site: Site) -> bool {
-        let of_instance = self.owner().instance().filter(|id| {
-            self.instances[id.0 as usize].dim(&name.text).is_some()
-        });
+        let of_instance = self.owner().instance().filter(|id| self.instances[id.0 as usize].dim(&name.text).is_some());
         let diag = match of_instance {
             Some(id) => instance_dim_conflict(&self.instances[id.0 as usize].path, name, bound, actual, site),
             None => dim_conflict(name, bound, actual, site),
@@ -191,7 +185,9 @@ impl Checker {
 
     /// Proves the conditions of a `where`; false after an error.
     pub fn prove_all(&mut self, constraints: &[Expr], name: &str, call: Span) -> bool {
-        constraints.iter().fold(true, |fine, c| self.prove(c, name, call) && fine)
+        // All are tried, so that all that fail are reported.
+        let failed = constraints.iter().filter(|c| !self.prove(c, name, call)).count();
+        failed == 0
     }
 
     fn prove(&mut self, condition: &Expr, name: &str, call: Span) -> bool {

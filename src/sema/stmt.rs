@@ -151,7 +151,8 @@ fn unused_value(span: Span, what: &str) -> Diagnostic {
 }
 
 fn no_value(span: Span) -> Diagnostic {
-    Diagnostic::error(Code(214), "this gives no value").label(span, "nothing to name")
+    Diagnostic::error(Code(214), "this gives no value")
+        .label(span, "nothing to name")
         .help("an `if` used as a value needs an `else`, and a block ends with its value")
 }
 

@@ -9,7 +9,6 @@ use super::model::{self, PhaseKind, Unit};
 use super::optimizer::Choice;
 use super::scope::{Frame, Owner};
 use super::settings::Knobs;
-use super::value::Value;
 use crate::diag::{Code, Diagnostic};
 use crate::ops::{Extent, Type};
 use crate::source::{FileId, Span};

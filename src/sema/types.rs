@@ -38,9 +38,7 @@ impl Checker {
 
     fn convert_list(&mut self, value: Value, span: Span, item: &TypeExpr, what: &str) -> Value {
         match value {
-            Value::List(items) => {
-                Value::List(items.into_iter().map(|v| self.convert(v, span, item, what)).collect())
-            }
+            Value::List(items) => Value::List(items.into_iter().map(|v| self.convert(v, span, item, what)).collect()),
             Value::Range(Dim::Const(lo), Dim::Const(hi)) => Value::List((lo..hi).map(Value::int).collect()),
             other => self.report(wrong_type(span, what, "a list", other.describe(), item.span)),
         }
@@ -150,7 +148,10 @@ impl Checker {
                 Value::List(inner) => self.stack_list(inner, dtype, span)?,
                 item => {
                     let emit = self.emit(span);
-                    let result = dtype.map_or_else(|| emit.tensor(item), |d| emit.operand(item, d));
+                    let result = match dtype {
+                        Some(dtype) => emit.operand(item, dtype),
+                        None => emit.tensor(item),
+                    };
                     match self.settle(result.map(Value::Tensor)) {
                         Value::Tensor(node) => node,
                         _ => return None,
@@ -170,16 +171,15 @@ impl Checker {
 /// The value as a compile-time type takes it; `Err` gives it back.
 fn fit(ty: &str, value: Value) -> Result<Value, Value> {
     match (ty, &value) {
-        ("int", Value::Dim(_)) | ("bool", Value::Bool(_)) | ("str", Value::Str(_)) | ("float", Value::Float(_)) => {
-            Ok(value)
-        }
+        ("int", Value::Dim(_) | Value::Axis { .. })
+        | ("bool", Value::Bool(_))
+        | ("str", Value::Str(_))
+        | ("float", Value::Float(_)) => Ok(value),
         ("float", Value::Dim(_)) => as_float(&value).map(Value::Float).ok_or(value),
         ("initializer", Value::Float(_) | Value::Dim(_) | Value::Tensor(_)) => Ok(value),
         ("initializer" | "function", Value::Function(_)) => Ok(value),
         ("schedule", Value::Function(Callable::Schedule(_))) => Ok(value),
-        ("schedule", Value::Float(_) | Value::Function(_)) => {
-            Ok(Value::Function(Callable::Schedule(Rc::new(value))))
-        }
+        ("schedule", Value::Float(_) | Value::Function(_)) => Ok(Value::Function(Callable::Schedule(Rc::new(value)))),
         ("schedule", Value::Dim(_)) => match as_float(&value) {
             Some(v) => Ok(Value::Function(Callable::Schedule(Rc::new(Value::Float(v))))),
             None => Err(value),
