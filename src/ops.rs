@@ -3,8 +3,10 @@
 //! An operation is generic in what a dimension is: [`Dim`](dim::Dim) (a symbolic term) in the checker's model
 //! graph, `usize` in tensor IR. So the checker and the IR verifier share one shape rule, [`shape::infer`].
 
+pub mod attr;
 pub mod dim;
 pub mod shape;
+mod table;
 
 use std::fmt;
 

@@ -6,6 +6,8 @@
 pub mod build;
 pub mod data;
 pub mod interp;
+pub mod parse;
+pub mod print;
 
 use crate::ops::shape::{self, ShapeError};
 use crate::ops::{Extent, Op, Type};
