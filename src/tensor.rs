@@ -8,6 +8,7 @@ pub mod data;
 pub mod interp;
 pub mod parse;
 pub mod print;
+pub mod verify;
 
 use crate::ops::shape::{self, ShapeError};
 use crate::ops::{Extent, Op, Type};

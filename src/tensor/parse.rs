@@ -160,7 +160,7 @@ impl Parser {
         let name = self.word()?;
         let lead = self.lead(line)?;
         let args = self.args(line)?;
-        let op = self.op(&name, lead)?;
+        let op = self.op(&name, lead, line)?;
         if let Op::Input { .. } = op {
             let role = self.role()?;
             graph.inputs.extend(results.iter().map(|v| (*v, role)));
@@ -207,16 +207,16 @@ impl Parser {
         Ok(args)
     }
 
-    fn op(&mut self, name: &str, lead: Option<Attr>) -> Read<Op> {
+    fn op(&mut self, name: &str, lead: Option<Attr>, line: usize) -> Read<Op> {
         let mut attrs = Parsed::default();
         attrs.0.extend(lead.map(|attr| (String::new(), attr)));
         if self.eat('{') {
             attrs.0.extend(self.list('}', |p| Ok((p.word()?, p.attr(0)?)))?);
         }
-        let op = Op::from_attrs(name, &mut attrs).map_err(|e| self.error(&format!("{name}: {e}")))?;
+        let op = Op::from_attrs(name, &mut attrs).map_err(|e| format!("line {line}: {name}: {e}"))?;
         match attrs.0.first() {
             None => Ok(op),
-            Some((key, _)) => Err(self.error(&format!("`{name}` has no attribute `{key}`"))),
+            Some((key, _)) => Err(format!("line {line}: `{name}` has no attribute `{key}`")),
         }
     }
 

@@ -71,13 +71,13 @@ fn a_dump_narrows_to_a_layer() {
 
 #[test]
 fn errors_name_the_line() {
-    fails("graph \"f\" {\n  %0: f32[] = frob\n}", "line 3: frob: no operation is called `frob`");
+    fails("graph \"f\" {\n  %0: f32[] = frob\n}", "line 2: frob: no operation is called `frob`");
     fails("graph \"f\" {\n  %0: f32[ = exp %0\n}", "line 2: expected a dimension, found Sign('=')");
     fails("graph \"f\" {\n  ?\n}", "line 2: cannot read `?`");
     fails("graph \"f\" {", "expected a value, found the end");
     let unknown = "graph \"f\" {\n %1: f32[] = exp %0 {axis 3}\n}";
-    fails(unknown, "line 3: `exp` has no attribute `axis`");
-    fails("graph \"f\" {\n %1: f32[] = argmax %0\n}", "line 3: argmax: missing attribute `axis`");
+    fails(unknown, "line 2: `exp` has no attribute `axis`");
+    fails("graph \"f\" {\n %1: f32[] = argmax %0\n}", "line 2: argmax: missing attribute `axis`");
     fails("graph \"f\" {\n %99999999: f32[] = exp %0\n}", "line 2: expected a value, found Value(99999999)");
 }
 
