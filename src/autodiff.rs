@@ -163,15 +163,13 @@ impl Sweep<'_> {
         }
     }
 
-    /// Runs the composite's own rule: arguments, results and the results' adjoints in, adjoints out.
+    /// Runs the composite's own rule: arguments, results and the results' adjoints in, adjoints out. Zeros stand for
+    /// the adjoint of a result that is not a float or that nobody used.
     fn visit_composite(&mut self, inst: &Inst) {
-        let is_float = |b: &Builder, v: Value| b.dtype(v).is_float();
-        let results = inst.results.iter().copied();
-        let float_results: Vec<Value> = results.filter(|v| is_float(&self.b, *v)).collect();
-        let adjoints: Vec<Value> = float_results.into_iter().map(|v| self.adjoint_or_zeros(v)).collect();
+        let adjoints: Vec<Value> = inst.results.iter().map(|v| self.adjoint_or_zeros(*v)).collect();
         let args = [&inst.args[..], &inst.results, &adjoints].concat();
         let x_adjs = self.b.splice(&inst.regions[1], &args);
-        let floats: Vec<Value> = inst.args.iter().copied().filter(|v| is_float(&self.b, *v)).collect();
+        let floats: Vec<Value> = inst.args.iter().copied().filter(|v| self.b.dtype(*v).is_float()).collect();
         for (x, x_adj) in floats.into_iter().zip(x_adjs) {
             if self.active.contains(&x) {
                 self.accumulate(x, x_adj);

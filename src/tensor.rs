@@ -90,7 +90,8 @@ pub struct Inst<D = usize> {
     pub args: Vec<Value>,
     pub results: Vec<Value>,
     /// `Composite`: `[body]` or `[body, vjp]`. The vjp's inputs are the arguments, the results and the results'
-    /// adjoints in order; its outputs the adjoints of the float arguments in order.
+    /// adjoints in order (zeros for results that are not floats); its outputs the adjoints of the float arguments
+    /// in order.
     pub regions: Vec<Graph<D>>,
     pub origin: Origin,
 }

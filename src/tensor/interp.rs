@@ -71,6 +71,21 @@ pub fn run(graph: &Graph, inputs: &[(&str, Tensor)], precision: Precision) -> Re
     results.into_iter().zip(&graph.outputs).map(tensor).collect()
 }
 
+/// The value of an operation on scalar constants; `None` where it has none (or is not a function of its arguments).
+pub fn fold(op: &Op, args: &[(Literal, &Type)], ty: &Type) -> Option<Literal> {
+    if matches!(op, Op::Input { .. } | Op::Composite { .. }) {
+        return None;
+    }
+    let constant = |(literal, ty): &(Literal, &Type)| {
+        Array::table(&[*literal], &[], ty.dtype).map(|a| a.rounded(ty.dtype, Precision::F32))
+    };
+    let arrays = args.iter().map(constant).collect::<Result<Vec<Array>, String>>().ok()?;
+    let (args, types): (Vec<&Array>, Vec<&Type>) = (arrays.iter().collect(), args.iter().map(|(_, ty)| *ty).collect());
+    let call = Call { args: &args, arg_types: &types, ty, precision: Precision::F32 };
+    let result = evaluate(&call, op).ok()?.into_iter().next()?;
+    checked(result, ty, Precision::F32).ok()?.literal(ty.dtype)
+}
+
 fn input_error(message: String) -> InterpError {
     InterpError { message, value: None, origin: Origin::default() }
 }

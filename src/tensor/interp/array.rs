@@ -76,6 +76,15 @@ impl Array {
         self.ints().ok().and_then(|a| a.first().copied()).unwrap_or(0)
     }
 
+    /// The only element of a scalar.
+    pub fn literal(&self, dtype: DType) -> Option<Literal> {
+        match self {
+            Array::Float(a) => a.first().map(|x| Literal::Float(*x)),
+            Array::Int(a) if dtype == DType::Bool => a.first().map(|x| Literal::Bool(*x != 0)),
+            Array::Int(a) => a.first().map(|x| Literal::Int(*x)),
+        }
+    }
+
     pub fn reshaped(&self, shape: &[usize]) -> Result<Array, String> {
         if shape.iter().product::<usize>() != self.shape().iter().product::<usize>() {
             return Err(format!("cannot reshape {:?} to {shape:?}", self.shape()));
