@@ -14,7 +14,7 @@ mod tests;
 
 use crate::ops::{Literal, Op};
 use crate::tensor::build::Builder;
-use crate::tensor::{Graph, Inst, Origin, OutputRole, Value};
+use crate::tensor::{Graph, Inst, Origin, Output, OutputRole, Value};
 use std::collections::HashMap;
 
 /// The part of a graph that has been rebuilt so far.
@@ -65,7 +65,7 @@ pub fn rewrite(mut graph: Graph, mut rule: impl FnMut(&mut Rewriter, &Inst) -> O
             None => rewriter.b.graph.insts.push(inst),
         }
     }
-    rename_outputs(&mut graph, |v| *renamed.get(&v).unwrap_or(&v));
+    rename_outputs(&mut graph.outputs, |v| *renamed.get(&v).unwrap_or(&v));
     graph
 }
 
@@ -75,8 +75,8 @@ fn rename(values: &mut [Value], renamed: &HashMap<Value, Value>) {
     }
 }
 
-fn rename_outputs(graph: &mut Graph, name: impl Fn(Value) -> Value) {
-    for output in &mut graph.outputs {
+fn rename_outputs(outputs: &mut [Output], mut name: impl FnMut(Value) -> Value) {
+    for output in outputs {
         output.value = name(output.value);
         if let OutputRole::Report { weight } = &mut output.role {
             *weight = name(*weight);

@@ -1,9 +1,88 @@
-//! What a pass is: a name, a description and a function on tensor IR.
+//! What a pass is, and how a list of passes runs.
 
-use crate::tensor::Graph;
+use crate::ops::Op;
+use crate::ops::shape;
+use crate::tensor::data::Tensor;
+use crate::tensor::interp::{self, Precision};
+use crate::tensor::{Graph, Inst, Value};
+use std::collections::HashSet;
 
+#[derive(Clone, Copy)]
 pub struct Pass {
     pub name: &'static str,
+    /// What it does, in one line, for `--help` and dumps.
     pub description: &'static str,
     pub run: fn(Graph) -> Graph,
+}
+
+/// Runs the passes in order. With `verify` every result is checked; a failure names the pass and the instruction.
+pub fn run_pipeline(mut graph: Graph, passes: &[Pass], verify: bool) -> Result<Graph, String> {
+    for pass in passes {
+        graph = (pass.run)(graph);
+        if verify {
+            check_types(&graph).map_err(|e| format!("after pass `{}`: {e}", pass.name))?;
+        }
+    }
+    Ok(graph)
+}
+
+/// Runs the passes and interprets the program around each (`NNC_CHECK=each-pass`): the outputs must stay the same up to
+/// rounding. As long as a program contains `Grad` it cannot be interpreted, and nothing is compared.
+pub fn run_interpreted(mut graph: Graph, passes: &[Pass], inputs: &[(&str, Tensor)]) -> Result<Graph, String> {
+    let outputs = |graph: &Graph| {
+        let runs = !graph.insts.iter().any(|inst| inst.op == Op::Grad);
+        runs.then(|| interp::run(graph, inputs, Precision::F64).map_err(|e| e.to_string())).transpose()
+    };
+    let mut before = outputs(&graph)?;
+    for pass in passes {
+        graph = run_pipeline(graph, &[*pass], true)?;
+        let after = outputs(&graph).map_err(|e| format!("after pass `{}`: {e}", pass.name))?;
+        if let (Some(before), Some(after)) = (&before, &after) {
+            compare(&graph, before, after).map_err(|e| format!("pass `{}` changes {e}", pass.name))?;
+        }
+        before = after;
+    }
+    Ok(graph)
+}
+
+/// Relative difference that reordered arithmetic in f64 may cause.
+const TOLERANCE: f64 = 1e-9;
+
+fn compare(graph: &Graph, before: &[Tensor], after: &[Tensor]) -> Result<(), String> {
+    for ((output, before), after) in graph.outputs.iter().zip(before).zip(after) {
+        let scale = before.to_f64().iter().filter(|x| x.is_finite()).fold(1.0, |scale: f64, x| scale.max(x.abs()));
+        let equal = |(a, b): (f64, f64)| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= TOLERANCE * scale;
+        if before.shape != after.shape || !before.to_f64().into_iter().zip(after.to_f64()).all(equal) {
+            return Err(format!("output `{}`", output.name));
+        }
+    }
+    Ok(())
+}
+
+/// Values are defined before use, and results have the types that the shape rules give.
+pub fn check_types(graph: &Graph) -> Result<(), String> {
+    let mut defined: HashSet<Value> = HashSet::new();
+    for inst in &graph.insts {
+        if let Some(missing) = inst.args.iter().find(|v| !defined.contains(v)) {
+            return Err(format!("{:?} uses {missing} before it is defined", inst.op));
+        }
+        check_inst(graph, inst)?;
+        defined.extend(&inst.results);
+    }
+    let missing = graph.outputs.iter().find(|o| !defined.contains(&o.value));
+    missing.map_or(Ok(()), |o| Err(format!("output `{}` is not defined", o.name)))
+}
+
+fn check_inst(graph: &Graph, inst: &Inst) -> Result<(), String> {
+    let args: Vec<_> = inst.args.iter().map(|v| graph.ty(*v)).collect();
+    let describe = |problem: String| {
+        let args: Vec<String> = args.iter().map(|ty| ty.to_string()).collect();
+        format!("{} = {:?}({}): {problem}", inst.results[0], inst.op, args.join(", "))
+    };
+    let inferred = shape::infer(&inst.op, &args).map_err(|e| describe(e.to_string()))?;
+    let results: Vec<_> = inst.results.iter().map(|v| graph.ty(*v).clone()).collect();
+    match inferred {
+        Some(types) if types != results => Err(describe(format!("declared {}", results[0]))),
+        _ => Ok(()),
+    }
 }

@@ -12,6 +12,8 @@ mod points;
 use cases::{Case, cases};
 use nnc::autodiff::expand_grads;
 use nnc::ops::{DType, Op, Type};
+use nnc::pass::{check_types, run_interpreted};
+use nnc::passes::OPT;
 use nnc::tensor::build::Builder;
 use nnc::tensor::data::{Data, Tensor};
 use nnc::tensor::interp::{Precision, run};
@@ -94,7 +96,9 @@ fn program(case: &Case, what: What) -> Program {
     for value in derived(&mut b, loss, &wrt, what) {
         graph.output("out", OutputRole::Result, value);
     }
-    Program { graph: expand_grads(graph), names }
+    let graph = expand_grads(graph);
+    check_types(&graph).unwrap_or_else(|e| panic!("{}: {e}", case.name()));
+    Program { graph, names }
 }
 
 fn derived(b: &mut Builder, loss: Value, wrt: &[Value], what: What) -> Vec<Value> {
@@ -155,6 +159,19 @@ fn second_order() {
     for case in cases().into_iter().filter(|case| !zero_by_decree(&case.op)) {
         let gradients = program(&case, What::SecondGradients).run(&case.args);
         compare(&case, "second", &gradients, &differences(&program(&case, What::SumOfGradients), &case.args));
+    }
+}
+
+/// Every pass leaves first and second gradients as they are.
+#[test]
+fn optimised_gradients_are_the_same() {
+    for case in cases() {
+        for what in [What::Gradients, What::SecondGradients] {
+            let Program { graph, names } = program(&case, what);
+            let inputs = names.iter().map(String::as_str).zip(case.args.iter().cloned());
+            let inputs: Vec<(&str, Tensor)> = inputs.collect();
+            run_interpreted(graph, OPT, &inputs).unwrap_or_else(|e| panic!("{}: {e}", case.name()));
+        }
     }
 }
 

@@ -46,6 +46,6 @@ fn renumber(mut graph: Graph) -> Graph {
     for (value, _) in &mut graph.inputs {
         *value = numbers[value];
     }
-    rename_outputs(&mut graph, |v| numbers[&v]);
+    rename_outputs(&mut graph.outputs, |v| numbers[&v]);
     graph
 }

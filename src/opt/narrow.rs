@@ -23,16 +23,14 @@ use std::collections::HashMap;
 pub fn narrow(mut graph: Graph) -> Graph {
     let Some(extents) = Extents::of(&graph) else { return graph };
     let insts = std::mem::take(&mut graph.insts);
-    let outputs = std::mem::take(&mut graph.outputs);
+    let mut outputs = std::mem::take(&mut graph.outputs);
     let mut narrowed = Narrowed { b: Builder::new(&mut graph, Origin::default()), extents, stored: HashMap::new() };
     for inst in insts {
         narrowed.b.origin = inst.origin.clone();
         narrowed.rebuild(inst);
     }
-    let stored = narrowed.stored;
-    graph.outputs = outputs;
-    rename_outputs(&mut graph, |v| stored[&v]);
-    graph
+    rename_outputs(&mut outputs, |v| narrowed.whole(v));
+    Graph { outputs, ..graph }
 }
 
 struct Narrowed<'g> {
@@ -77,6 +75,12 @@ impl Narrowed<'_> {
         let pads = cut.iter().zip(want).map(|(&a, &b)| Pad { low: 0, high: (b - a) as i64, interior: 0 }).collect();
         let zero = self.b.scalar(0.0, self.b.dtype(part));
         self.b.pad(part, zero, pads)
+    }
+
+    /// An output in its full size.
+    fn whole(&mut self, value: Value) -> Value {
+        let shape = self.b.shape(value);
+        self.fit(value, &shape)
     }
 
     /// A pad or slice of which nothing is left.

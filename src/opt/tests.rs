@@ -1,1 +1,318 @@
+//! Each pass on small programs: what remains, and that the outputs stay the same.
 
+use crate::ops::{Binary, Compare, DType, Literal, Op, Reduce, Type, Unary, Window};
+use crate::pass::{Pass, run_interpreted};
+use crate::passes;
+use crate::tensor::build::Builder;
+use crate::tensor::data::{Data, Tensor};
+use crate::tensor::interp::{Precision, run};
+use crate::tensor::{Graph, InputRole, Origin, OutputRole, Value};
+
+fn noise(shape: &[usize], salt: usize) -> Tensor {
+    let n: usize = shape.iter().product();
+    let element = |i: usize| ((i + salt) as f64 * 12.9898).sin() * 43758.5453 % 1.0;
+    Tensor::new(shape.to_vec(), Data::F64((0..n).map(element).collect())).unwrap()
+}
+
+/// A program over float inputs `a0`, `a1`, … of these shapes.
+fn program(shapes: &[&[usize]], body: impl Fn(&mut Builder, &[Value]) -> Vec<Value>) -> Graph {
+    let mut graph = Graph::new("test");
+    let ty = |shape: &[usize]| Type::new(DType::F32, shape.to_vec());
+    let input =
+        |(i, shape): (usize, &&[usize])| graph.input(format!("a{i}"), InputRole::Arg, ty(shape), Origin::default());
+    let args: Vec<Value> = shapes.iter().enumerate().map(input).collect();
+    let results = body(&mut Builder::new(&mut graph, Origin::default()), &args);
+    for (i, value) in results.into_iter().enumerate() {
+        graph.output(format!("out{i}"), OutputRole::Result, value);
+    }
+    graph
+}
+
+fn inputs(graph: &Graph) -> Vec<(String, Tensor)> {
+    let value = |(i, (v, _)): (usize, &(Value, InputRole))| (format!("a{i}"), noise(&graph.ty(*v).shape, 7 * i));
+    graph.inputs.iter().enumerate().map(value).collect()
+}
+
+/// Runs the passes, comparing outputs around each.
+fn optimized(graph: Graph, passes: &[Pass]) -> Graph {
+    let inputs = inputs(&graph);
+    let inputs: Vec<(&str, Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t.clone())).collect();
+    run_interpreted(graph, passes, &inputs).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// What is left besides inputs, as the names of the operations.
+fn names(graph: &Graph) -> Vec<String> {
+    let name = |op: &Op| match op {
+        Op::Unary(op) => format!("{op:?}"),
+        Op::Binary(op) => format!("{op:?}"),
+        op => format!("{op:?}").chars().take_while(char::is_ascii_alphanumeric).collect(),
+    };
+    graph.insts.iter().map(|inst| name(&inst.op)).filter(|n| n != "Input").collect()
+}
+
+#[track_caller]
+fn check(shapes: &[&[usize]], body: impl Fn(&mut Builder, &[Value]) -> Value, expected: &[&str]) {
+    let graph = optimized(program(shapes, |b, args| vec![body(b, args)]), passes::OPT);
+    assert_eq!(names(&graph), expected);
+}
+
+#[test]
+fn neutral_elements() {
+    check(&[&[3]], |b, x| b.scale(x[0], 1.0), &[]);
+    check(&[&[3]], |b, x| b.shift(x[0], -0.0), &[]);
+    check(&[&[3]], |b, x| b.scale(x[0], -1.0), &["Neg"]);
+    // x + 0 is not x for x = -0.
+    check(&[&[3]], |b, x| b.shift(x[0], 0.0), &["Const", "Broadcast", "Add"]);
+    // x · 0 is not 0 for x = NaN.
+    check(&[&[3]], |b, x| b.scale(x[0], 0.0), &["Const", "Broadcast", "Mul"]);
+}
+
+#[test]
+fn zero_keeps_its_sign() {
+    let graph = program(&[&[1]], |b, x| vec![b.shift(x[0], 0.0), b.shift(x[0], -0.0)]);
+    let graph = passes::run(graph, passes::OPT).unwrap();
+    let minus_zero = Tensor::new(vec![1], Data::F32(vec![-0.0])).unwrap();
+    let got = run(&graph, &[("a0", minus_zero)], Precision::F32).unwrap();
+    assert_eq!(got.iter().map(|t| t.to_f64()[0].is_sign_negative()).collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
+fn constants_fold() {
+    let half = |b: &mut Builder, x: &[Value]| {
+        let two = b.scalar(2.0, DType::F32);
+        let one = b.scalar(1.0, DType::F32);
+        let half = b.div(one, two);
+        let wide = b.broadcast(half, &[3], &[]);
+        b.mul(x[0], wide)
+    };
+    let graph = optimized(program(&[&[3]], |b, x| vec![half(b, x)]), passes::OPT);
+    assert_eq!(names(&graph), ["Const", "Broadcast", "Mul"]);
+    assert!(graph.insts.iter().any(|inst| inst.op == Op::Const(Literal::Float(0.5))));
+}
+
+#[test]
+fn choices_and_casts() {
+    let constant = |b: &mut Builder, x: &[Value]| {
+        let yes = b.fill(1.0, &Type::new(DType::Bool, vec![3]));
+        b.select(yes, x[0], x[1])
+    };
+    check(&[&[3], &[3]], constant, &[]);
+    let negated = |b: &mut Builder, x: &[Value]| {
+        let less = b.compare(Compare::Lt, x[0], x[1]);
+        let not = b.unary(Unary::Not, less);
+        b.select(not, x[0], x[1])
+    };
+    check(&[&[3], &[3]], negated, &["Compare", "Select"]);
+    let through = |b: &mut Builder, x: &[Value]| {
+        let wide = b.cast(x[0], DType::F64);
+        b.cast(wide, DType::F32)
+    };
+    check(&[&[3]], through, &[]);
+    // Through an integer something is lost.
+    let rounded = |b: &mut Builder, x: &[Value]| {
+        let int = b.cast(x[0], DType::I32);
+        b.cast(int, DType::F32)
+    };
+    check(&[&[3]], rounded, &["Cast", "Cast"]);
+}
+
+#[test]
+fn powers_are_products() {
+    let power = |exponent| {
+        move |b: &mut Builder, x: &[Value]| {
+            let ty = b.ty(x[0]);
+            let exponent = b.fill(exponent, &ty);
+            b.binary(Binary::Pow, x[0], exponent)
+        }
+    };
+    check(&[&[3]], power(2.0), &["Mul"]);
+    check(&[&[3]], power(1.0), &[]);
+    check(&[&[3]], power(-1.0), &["Const", "Broadcast", "Div"]);
+    check(&[&[3]], power(0.5), &["Const", "Broadcast", "Pow"]);
+}
+
+#[test]
+fn moves_combine() {
+    let turned = |b: &mut Builder, x: &[Value]| {
+        let y = b.transpose(x[0], &[1, 2, 0]);
+        b.transpose(y, &[2, 0, 1])
+    };
+    check(&[&[2, 3, 5]], turned, &[]);
+    let reshaped = |b: &mut Builder, x: &[Value]| {
+        let y = b.reshape(x[0], &[6]);
+        b.reshape(y, &[3, 2])
+    };
+    check(&[&[2, 3]], reshaped, &["Reshape"]);
+    // A transpose that moves an axis of size 1 moves no element.
+    check(&[&[3, 1, 2]], |b, x| b.transpose(x[0], &[1, 0, 2]), &["Reshape"]);
+    let column = |b: &mut Builder, x: &[Value]| {
+        let y = b.reshape(x[0], &[3, 1]);
+        b.broadcast(y, &[2, 3, 5], &[1, 2])
+    };
+    check(&[&[3]], column, &["Broadcast"]);
+    let sliced = |b: &mut Builder, x: &[Value]| {
+        let y = b.slice(x[0], &[1], &[5], &[2]);
+        b.slice(y, &[1], &[2], &[2])
+    };
+    let graph = optimized(program(&[&[11]], |b, x| vec![sliced(b, x)]), passes::OPT);
+    let slice = Op::Slice { start: vec![3], size: vec![2], stride: vec![4] };
+    assert!(graph.insts.iter().any(|inst| inst.op == slice), "{:?}", graph.insts);
+}
+
+#[test]
+fn reductions_combine() {
+    let twice = |b: &mut Builder, x: &[Value]| {
+        let y = b.sum(x[0], &[1]);
+        b.sum(y, &[1])
+    };
+    check(&[&[2, 3, 5]], twice, &["Reduce"]);
+    let repeated = |b: &mut Builder, x: &[Value]| {
+        let y = b.broadcast(x[0], &[4, 3, 5], &[1]);
+        b.sum(y, &[0, 1])
+    };
+    check(&[&[3]], repeated, &["Const", "Broadcast", "Mul", "Broadcast", "Reduce"]);
+    check(&[&[3, 1]], |b, x| b.reduce(Reduce::Max, x[0], &[1]), &["Reshape"]);
+}
+
+fn matmul(b: &mut Builder, lhs: Value, rhs: Value, n: usize) -> Value {
+    let op = Op::Dot { lhs_batch: vec![], rhs_batch: vec![], lhs_contract: vec![1], rhs_contract: vec![0] };
+    let rows = b.shape(lhs)[0];
+    b.op(op, &[lhs, rhs], Type::new(DType::F32, vec![rows, n]))
+}
+
+#[test]
+fn transposes_vanish_in_dots() {
+    let operand = |b: &mut Builder, x: &[Value]| {
+        let turned = b.transpose(x[1], &[1, 0]);
+        matmul(b, x[0], turned, 5)
+    };
+    check(&[&[2, 3], &[5, 3]], operand, &["Dot"]);
+    let result = |b: &mut Builder, x: &[Value]| {
+        let product = matmul(b, x[0], x[1], 5);
+        b.transpose(product, &[1, 0])
+    };
+    check(&[&[2, 3], &[3, 5]], result, &["Dot"]);
+}
+
+#[test]
+fn equal_expressions_are_computed_once() {
+    let body = |b: &mut Builder, x: &[Value]| {
+        let (left, right) = (b.mul(x[0], x[1]), b.mul(x[1], x[0]));
+        b.sub(left, right)
+    };
+    check(&[&[3], &[3]], body, &["Mul", "Sub"]);
+}
+
+#[test]
+fn unused_instructions_go_and_inputs_stay() {
+    let graph = program(&[&[3], &[3]], |b, x| {
+        b.unary(Unary::Exp, x[0]);
+        vec![b.neg(x[1])]
+    });
+    let graph = optimized(graph, passes::OPT);
+    assert_eq!((names(&graph).len(), graph.inputs.len(), graph.types.len()), (1, 2, 3));
+}
+
+/// y is a bypassed name of x: the gradient by y must not count what flows through x alone.
+#[test]
+fn what_a_gradient_names_stays() {
+    let graph = program(&[&[3], &[3]], |b, args| {
+        let y = b.scale(args[0], 1.0);
+        let three = b.fill(3.0, &Type::new(DType::F32, vec![3]));
+        let cube = b.binary(Binary::Pow, y, three);
+        let sum = b.add(cube, args[0]);
+        let loss = b.sum(sum, &[0]);
+        b.graph.push(Op::Grad, vec![loss, y], vec![Type::new(DType::F32, vec![3])], Origin::default())
+    });
+    let graph = passes::run(passes::run(graph, passes::GRAD).unwrap(), passes::OPT).unwrap();
+    assert!(!names(&graph).contains(&"Pow".to_string()));
+    let x = Tensor::new(vec![3], Data::F32(vec![1.0, 2.0, -1.0])).unwrap();
+    let got = run(&graph, &[("a0", x.clone()), ("a1", x)], Precision::F32).unwrap();
+    assert_eq!(got[0].to_f64(), [3.0, 12.0, 3.0]);
+}
+
+fn square(k: usize, stride: usize) -> Window {
+    Window { size: [k; 2], stride: [stride; 2], dilation: [1; 2], pads: [[0; 2]; 2] }
+}
+
+fn conv(b: &mut Builder, x: Value, w: Value, window: &Window) -> Value {
+    let (x_shape, w_shape) = (b.shape(x), b.shape(w));
+    let out = |axis: usize| (x_shape[axis] - window.size[axis - 1]) / window.stride[axis - 1] + 1;
+    let ty = Type::new(DType::F32, vec![x_shape[0], out(1), out(2), w_shape[3]]);
+    b.op(Op::Conv { window: window.clone(), groups: 1 }, &[x, w], ty)
+}
+
+fn relu(b: &mut Builder, x: Value) -> Value {
+    let zero = b.zeros_like(x);
+    let negative = b.compare(Compare::Le, x, zero);
+    b.select(negative, zero, x)
+}
+
+fn max_pool(b: &mut Builder, x: Value, window: &Window) -> Value {
+    let shape = b.shape(x);
+    let out = |axis: usize| (shape[axis] - window.size[axis - 1]) / window.stride[axis - 1] + 1;
+    let pooled = vec![shape[0], out(1), out(2), shape[3]];
+    let argmax = Op::WindowArgMax { window: window.clone() };
+    let offsets = b.op(argmax, &[x], Type::new(DType::I32, pooled.clone()));
+    b.op(Op::WindowGather { window: window.clone() }, &[x, offsets], Type::new(DType::F32, pooled))
+}
+
+/// The classic net in small: 28 by 28, conv 3, pool 2, conv 3, pool 2 with gradients. The second pool looks at 10 of 11
+/// rows, so 12 of the 13 of the first, so 24 of the 26 of the first convolution.
+fn digits() -> Graph {
+    program(&[&[2, 28, 28, 1], &[3, 3, 1, 2], &[3, 3, 2, 3], &[2]], |b, args| {
+        let first = conv(b, args[0], args[1], &square(3, 1));
+        let shape = b.shape(first);
+        let bias = b.broadcast(args[3], &shape, &[3]);
+        let first = b.add(first, bias);
+        let first = relu(b, first);
+        let first = max_pool(b, first, &square(2, 2));
+        let second = conv(b, first, args[2], &square(3, 1));
+        let second = relu(b, second);
+        let second = max_pool(b, second, &square(2, 2));
+        let squares = b.mul(second, second);
+        let loss = b.sum(squares, &[0, 1, 2, 3]);
+        let types = args.iter().map(|v| b.ty(*v)).collect();
+        let mut out = b.graph.push(Op::Grad, [&[loss], args].concat(), types, Origin::default());
+        out.push(loss);
+        out
+    })
+}
+
+#[test]
+fn a_pool_that_drops_rows_narrows_the_net() {
+    let passes = [passes::GRAD, passes::OPT].concat();
+    let graph = optimized(digits(), &passes);
+    let sizes = |pick: fn(&Op) -> bool| {
+        let insts = graph.insts.iter().filter(move |inst| pick(&inst.op));
+        insts.map(|inst| graph.ty(inst.results[0]).shape[1]).collect::<Vec<_>>()
+    };
+    assert_eq!(sizes(|op| matches!(op, Op::Conv { .. })), [24, 10]);
+    assert_eq!(sizes(|op| matches!(op, Op::WindowGather { .. })), [12, 5]);
+    assert_eq!(sizes(|op| matches!(op, Op::WindowScatter { .. })), [10, 24]);
+    // One to the first pool, one to the image.
+    assert_eq!(sizes(|op| matches!(op, Op::ConvInputGrad { .. })), [12, 26]);
+    // Only the gradient of the image is padded.
+    assert_eq!(sizes(|op| matches!(op, Op::Pad { .. })), [28]);
+    assert_eq!(sizes(|op| matches!(op, Op::Slice { .. })), [26]);
+}
+
+/// A strided convolution that skips a row does not slice what another branch needs whole.
+#[test]
+fn a_skipped_row_costs_nothing() {
+    let graph = program(&[&[1, 6, 6, 1], &[1, 1, 1, 1], &[3, 3, 1, 1]], |b, args| {
+        let x = b.unary(Unary::Tanh, args[0]);
+        let down = conv(b, x, args[1], &square(1, 2));
+        let padded = Window { pads: [[1, 1], [1, 1]], ..square(3, 2) };
+        let ty = Type::new(DType::F32, vec![1, 3, 3, 1]);
+        let other = b.op(Op::Conv { window: padded, groups: 1 }, &[x, args[2]], ty);
+        let sum = b.add(down, other);
+        let y = b.mul(sum, sum);
+        let loss = b.sum(y, &[0, 1, 2, 3]);
+        let types = args.iter().map(|v| b.ty(*v)).collect();
+        b.graph.push(Op::Grad, [&[loss], args].concat(), types, Origin::default())
+    });
+    let graph = optimized(graph, &[passes::GRAD, passes::OPT].concat());
+    let moved = names(&graph).into_iter().filter(|n| n == "Pad" || n == "Slice").count();
+    assert_eq!(moved, 0, "{:?}", names(&graph));
+}

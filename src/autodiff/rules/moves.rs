@@ -27,9 +27,6 @@ pub fn broadcast(r: &mut Rule, axes: &[usize]) -> Value {
 /// Zeros between, before and after the elements that the slice took.
 pub fn slice(r: &mut Rule, start: &[usize], size: &[usize], stride: &[usize]) -> Value {
     let ty = r.x_type(0);
-    if size.contains(&0) {
-        return r.b.fill(0.0, &ty);
-    }
     let pad = |axis: usize| {
         let end = start[axis] + (size[axis] - 1) * stride[axis] + 1;
         Pad { low: start[axis] as i64, high: (ty.shape[axis] - end) as i64, interior: stride[axis] - 1 }
@@ -42,9 +39,6 @@ pub fn slice(r: &mut Rule, start: &[usize], size: &[usize], stride: &[usize]) ->
 /// Crops the padding (and puts zeros for what negative padding had cropped), then skips the interior.
 pub fn pad(r: &mut Rule, pads: &[Pad]) -> Value {
     let ty = r.x_type(0);
-    if ty.shape.contains(&0) {
-        return r.b.fill(0.0, &ty);
-    }
     let undo = pads.iter().map(|p| Pad { low: -p.low, high: -p.high, interior: 0 }).collect();
     let zero = r.b.scalar(0.0, ty.dtype);
     let spread = r.b.pad(r.y_adj, zero, undo);
