@@ -98,7 +98,7 @@ fn matmul_follows_numpy() {
     let cases: &[(&[Dim], &[Dim], &str)] = &[
         (&[b.clone(), d.clone()], &[d.clone(), n(4)], "f32[B, 4]"),
         (&[b.clone(), t.clone(), d.clone()], &[d.clone(), n(4)], "f32[B, T, 4]"),
-        (&[d.clone()], std::slice::from_ref(&d), "f32[]"),
+        (std::slice::from_ref(&d), std::slice::from_ref(&d), "f32[]"),
         (&[b.clone(), d.clone()], std::slice::from_ref(&d), "f32[B]"),
         (std::slice::from_ref(&d), &[d.clone(), n(4)], "f32[4]"),
         (std::slice::from_ref(&d), &[b.clone(), d.clone(), n(4)], "f32[B, 4]"),
