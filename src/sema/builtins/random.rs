@@ -1,6 +1,6 @@
 //! Random numbers: counter-based (Philox), keyed by the seed, the step, and the place in the program.
 
-use super::args::Args;
+use super::args::{Args, number};
 use super::{Builtin, entry};
 use crate::ops::dim::Dim;
 use crate::ops::{Binary, DType, Op, Unary};
@@ -41,10 +41,10 @@ fn option(a: &Args, name: &str, default: f64) -> Value {
 /// `x * scale + shift`; factors that change nothing are left out.
 fn scaled(e: &mut Emit, x: Node, scale: &Value, shift: &Value) -> Checked<Node> {
     let mut x = x;
-    if super::args::number(scale) != Some(1.0) {
+    if number(scale) != Some(1.0) {
         x = e.binary(Binary::Mul, &Value::Tensor(x), scale)?;
     }
-    if super::args::number(shift) != Some(0.0) {
+    if number(shift) != Some(0.0) {
         x = e.binary(Binary::Add, &Value::Tensor(x), shift)?;
     }
     Ok(x)
