@@ -17,6 +17,8 @@ pub struct StepProgram {
     pub buffers: Vec<Buffer>,
     /// Bytes of the arena that all `Place::Arena` buffers share.
     pub arena_bytes: usize,
+    /// Contents of the constant buffers, as they lie in memory.
+    pub constants: Vec<Vec<u8>>,
     pub inputs: Vec<Binding>,
     pub outputs: Vec<Outcome>,
 }

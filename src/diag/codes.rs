@@ -5,6 +5,7 @@
 mod backend;
 mod data;
 mod layers;
+mod machine;
 mod names;
 mod operands;
 mod operations;
@@ -37,6 +38,7 @@ const RANGES: [&[Explanation]; 12] = [
     data::ALL,
     runs::ALL,
     backend::ALL,
+    machine::ALL,
 ];
 
 /// All explanations in ascending order of code.

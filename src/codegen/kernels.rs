@@ -1,0 +1,86 @@
+//! Kernels to machine code, on several threads.
+
+use super::{CodegenOptions, CompiledKernel, clif, errors, x86};
+use crate::diag::Diagnostic;
+use crate::lane::{self, Target, verify};
+use crate::tile;
+use cranelift::codegen::Context;
+use cranelift::codegen::control::ControlPlane;
+use cranelift::codegen::isa::TargetIsa;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Machine code that refers to nothing outside itself.
+pub struct Machine {
+    pub bytes: Vec<u8>,
+    pub alignment: u64,
+}
+
+type Slot = Option<Result<CompiledKernel, Diagnostic>>;
+
+/// Compiles kernels in order; threads take the next one as they finish. The first error wins.
+pub fn compile_all(
+    kernels: &[&tile::Kernel],
+    isa: &dyn TargetIsa,
+    options: &CodegenOptions,
+) -> Result<Vec<CompiledKernel>, Diagnostic> {
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<Slot>> = Mutex::new(kernels.iter().map(|_| None).collect());
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(kernel) = kernels.get(at) else { return };
+            let compiled = compile_one(kernel, isa, options);
+            done.lock().unwrap_or_else(|e| e.into_inner())[at] = Some(compiled);
+        }
+    };
+    std::thread::scope(|scope| {
+        (1..options.threads.min(kernels.len())).for_each(|_| {
+            scope.spawn(work);
+        });
+        work();
+    });
+    let done = done.into_inner().unwrap_or_else(|e| e.into_inner());
+    done.into_iter().map(|slot| slot.unwrap_or_else(|| Err(errors::internal("compile", "a thread stopped")))).collect()
+}
+
+fn compile_one(
+    kernel: &tile::Kernel,
+    isa: &dyn TargetIsa,
+    options: &CodegenOptions,
+) -> Result<CompiledKernel, Diagnostic> {
+    let expanded = tile::expand::expand(kernel);
+    let name = kernel.name.clone();
+    if let Some(target) = x86::host_target().filter(|_| options.wide) {
+        let lane = placed(&expanded, target)?;
+        if let Some(bytes) = x86::emit(&lane, target) {
+            return Ok(CompiledKernel { name, lane, machine: Machine { bytes, alignment: 64 }, wide: true });
+        }
+    }
+    let lane = placed(&expanded, Target::CLIF)?;
+    let machine = machine(&lane, isa)?;
+    Ok(CompiledKernel { name, lane, machine, wide: false })
+}
+
+fn placed(kernel: &tile::Kernel, target: Target) -> Result<lane::Kernel, Diagnostic> {
+    let lane = place_with(kernel, target).map_err(|e| errors::internal(&kernel.name, &e))?;
+    verify::verify(&lane).map_err(|e| errors::internal(&kernel.name, &e))?;
+    Ok(lane)
+}
+
+/// Compiles a verified lane kernel with Cranelift.
+pub fn machine(kernel: &lane::Kernel, isa: &dyn TargetIsa) -> Result<Machine, Diagnostic> {
+    let mut context = Context::for_function(clif::function(kernel, isa));
+    let code = context
+        .compile(isa, &mut ControlPlane::default())
+        .map_err(|e| errors::internal(&kernel.name, &format!("{:?}", e.inner)))?;
+    if !code.buffer.relocs().is_empty() {
+        return Err(errors::internal(&kernel.name, "the code calls a library"));
+    }
+    Ok(Machine { bytes: code.code_buffer().to_vec(), alignment: u64::from(code.buffer.alignment).max(64) })
+}
+
+/// Until `lane::place` lands.
+fn place_with(_: &tile::Kernel, _: Target) -> Result<lane::Kernel, String> {
+    Err("placement is not there yet".into())
+}

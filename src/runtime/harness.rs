@@ -1,0 +1,106 @@
+//! For tests of emitters: runs machine code of one lane kernel beside the interpreter.
+
+use super::Pool;
+use crate::codegen::clif::isa;
+use crate::codegen::clif::step::{Line, StepContext};
+use crate::codegen::{self, Machine};
+use crate::lane::{Kernel, interp, parse::parse, verify::verify};
+use crate::ops::DType;
+use std::sync::atomic::AtomicU32;
+
+/// Parses and verifies a lane kernel.
+pub fn kernel(text: &str) -> Kernel {
+    let kernel = parse(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    verify(&kernel).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    kernel
+}
+
+/// Runs all points of a kernel; true where it met an index out of range.
+pub fn run(kernel: &Kernel, machine: Machine, buffers: &mut [Vec<u8>], workers: usize) -> bool {
+    let module = codegen::single(kernel, machine).unwrap();
+    let args: Vec<_> = buffers.iter_mut().map(|b| b.as_mut_ptr()).collect();
+    let context =
+        StepContext { args: args.as_ptr(), fault: AtomicU32::new(0), arrived: Line::default(), phase: Line::default() };
+    // SAFETY: the buffers are borrowed exclusively here; the caller gives the kernel buffers of the sizes it needs.
+    unsafe { Pool::new(workers).run(module.step(), &context) };
+    context.fault.into_inner() != 0
+}
+
+/// Runs a kernel through Cranelift.
+pub fn run_clif(kernel: &Kernel, buffers: &mut [Vec<u8>], workers: usize) -> bool {
+    run(kernel, codegen::machine(kernel, isa::host().unwrap().as_ref()).unwrap(), buffers, workers)
+}
+
+/// Asserts that Cranelift's code and the interpreter leave the same bits (NaN as a class) in all buffers.
+pub fn check_clif(text: &str, buffers: &[Vec<u8>]) {
+    let kernel = kernel(text);
+    let (mut expected, mut found) = (buffers.to_vec(), buffers.to_vec());
+    let expected_fault = interp::run(&kernel, &mut expected, 0, kernel.points as i64);
+    let found_fault = run_clif(&kernel, &mut found, 1);
+    assert_eq!(found_fault, expected_fault, "fault of {text}");
+    for (i, &dtype) in kernel.buffers.iter().enumerate() {
+        same_bits(dtype, &expected[i], &found[i], &format!("b{i} of {text}\ninputs {buffers:?}"));
+    }
+}
+
+pub fn same_bits(dtype: DType, expected: &[u8], found: &[u8], what: &str) {
+    let size = dtype.size();
+    for (i, (e, f)) in expected.chunks(size).zip(found.chunks(size)).enumerate() {
+        let nan = |b: &[u8]| dtype == DType::F32 && f32::from_le_bytes(b.try_into().unwrap()).is_nan();
+        assert!(e == f || (nan(e) && nan(f)), "element {i}: expected {e:02x?}, found {f:02x?} in {what}");
+    }
+}
+
+/// Pseudo-random bits; the same for the same seed.
+pub struct Noise(pub u64);
+
+impl Noise {
+    pub fn word(&mut self) -> u32 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) as u32 ^ (self.0 >> 5) as u32
+    }
+
+    /// A float: half of them special (zeros, denormals, infinities, NaN, halves), half of moderate size.
+    pub fn float(&mut self) -> f32 {
+        const SPECIAL: [f32; 16] = [
+            0.0,
+            -0.0,
+            1e-40,
+            -1e-40,
+            f32::MIN_POSITIVE,
+            -f32::MIN_POSITIVE,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::NAN,
+            f32::MAX,
+            0.5,
+            -2.5,
+            3e9,
+            -3e9,
+            8388609.0,
+            1.0,
+        ];
+        let pick = self.word();
+        if pick & 1 == 0 { SPECIAL[(pick >> 1) as usize % 16] } else { (self.word() as i32) as f32 / 1e8 }
+    }
+
+    /// `n` elements of a type, as bytes.
+    pub fn elements(&mut self, dtype: DType, n: usize) -> Vec<u8> {
+        match dtype {
+            DType::F32 => (0..n).flat_map(|_| self.float().to_le_bytes()).collect(),
+            DType::I32 => (0..n).flat_map(|_| self.int().to_le_bytes()).collect(),
+            DType::Bool => (0..n).map(|_| (self.word() & 1) as u8).collect(),
+            _ => (0..n).map(|_| self.word() as u8).collect(),
+        }
+    }
+
+    /// An integer: of few bits, of all bits, or extreme.
+    pub fn int(&mut self) -> i32 {
+        let word = self.word() as i32;
+        match self.word() % 4 {
+            0 => word % 40,
+            1 => [i32::MIN, i32::MAX, 0, -1, 31, 32, 33][word as u32 as usize % 7],
+            _ => word,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Machine code against the interpreters, the step function, threads and state.
+
+mod lanes;
