@@ -25,7 +25,7 @@ pub struct Explanation {
     pub text: &'static str,
 }
 
-const RANGES: [&[Explanation]; 12] = [
+const RANGES: [&[Explanation]; 13] = [
     syntax::ALL,
     names::ALL,
     types::ALL,
