@@ -1,4 +1,23 @@
 //! Tensor IR to kernels: fusion groups, their tile IR, the step program and the memory plan.
+//!
+//! [`plan`] is the stage: [`legalize`] rewrites to what kernels exist for, [`groups`] fuses, [`kernels`] builds tile IR, [`memory`]
+//! places buffers. Results have the same bits for every [`Target`](crate::lane::Target): only tile sizes depend on it, the order of every sum follows
+//! from shapes.
+
+mod build;
+mod context;
+mod error;
+mod eval;
+mod groups;
+mod index;
+mod kernels;
+mod legalize;
+pub mod memory;
+mod plan;
+pub mod print;
+pub mod stats;
+
+pub use plan::{Options, plan};
 
 use crate::ops::Type;
 use crate::tensor::{InputRole, OutputRole};
@@ -23,7 +42,7 @@ pub struct StepProgram {
     pub outputs: Vec<Outcome>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Buffer {
     pub ty: Type,
     pub layout: Layout,

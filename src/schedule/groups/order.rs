@@ -1,0 +1,131 @@
+//! What each group stores, which inputs are overwritten in place, and the order of launches.
+
+use super::{Group, Grouping, Probe, Root, is_leaf, own_kernel, probe};
+use crate::ops::Op;
+use crate::schedule::context::Context;
+use crate::tensor::{OutputRole, Value};
+use std::collections::{BTreeSet, HashMap};
+
+pub fn finish(cx: &Context, mut groups: Vec<Group>, group_of: HashMap<Value, usize>, realised: Vec<bool>) -> Grouping {
+    let mut stored: BTreeSet<Value> = cx.outputs().filter(|v| !is_leaf(cx.op(*v))).collect();
+    let probes: Vec<Vec<Probe>> = groups.iter().map(|g| probes(cx, g, &realised)).collect();
+    for (group, probes) in groups.iter_mut().zip(&probes) {
+        group.reads = probes.iter().flat_map(|p| &p.log).filter_map(|a| a.leaf).collect();
+        group.reads.retain(|v| !group.values.contains(v));
+        stored.extend(group.reads.iter().filter(|v| group_of.contains_key(v)));
+    }
+    let mut edges = Edges::of(&groups, &group_of);
+    let in_place = take_over(cx, &groups, &probes, &group_of, &mut edges);
+    let order = edges.order();
+    let rank: HashMap<usize, usize> = order.iter().enumerate().map(|(new, old)| (*old, new)).collect();
+    let group_of = group_of.into_iter().map(|(v, g)| (v, rank[&g])).collect();
+    let groups = order.iter().map(|old| groups[*old].clone()).collect();
+    Grouping { groups, group_of, realised, stored, in_place }
+}
+
+/// The reads of each member, given that its group computes all its members.
+fn probes(cx: &Context, group: &Group, realised: &[bool]) -> Vec<Probe> {
+    let here = |member: Value| move |v: Value| v != member && group.values.contains(&v) && !own_kernel(cx.op(v));
+    group.values.iter().map(|member| probe(cx, *member, realised, &here(*member))).collect()
+}
+
+/// Updates that can be written over the old value: its other readers come before, and the kernel itself reads only
+/// the element that it is about to write.
+fn take_over(
+    cx: &Context,
+    groups: &[Group],
+    probes: &[Vec<Probe>],
+    group_of: &HashMap<Value, usize>,
+    edges: &mut Edges,
+) -> HashMap<Value, Value> {
+    let mut taken = HashMap::new();
+    for output in cx.graph.outputs.iter().filter(|o| o.role == OutputRole::Update) {
+        let new = output.value;
+        let (Some(&at), Some(old)) = (group_of.get(&new), input(cx, &output.name)) else { continue };
+        let same = cx.ty(new) == cx.ty(old) && !taken.contains_key(&new) && !taken.values().any(|v| *v == old);
+        if !same || is_output(cx, old) || !reads_own_elements(cx, &groups[at], &probes[at], new, old) {
+            continue;
+        }
+        let readers: Vec<usize> = (0..groups.len()).filter(|g| *g != at && groups[*g].reads.contains(&old)).collect();
+        if readers.iter().any(|g| edges.reaches(at, *g)) {
+            continue;
+        }
+        readers.iter().for_each(|g| edges.add(*g, at));
+        taken.insert(new, old);
+    }
+    taken
+}
+
+fn input(cx: &Context, name: &str) -> Option<Value> {
+    let named = |v: &Value| matches!(cx.op(*v), Op::Input { name: n } if n == name);
+    cx.graph.inputs.iter().map(|i| i.0).find(named)
+}
+
+/// The old value itself is a result somewhere, and so must survive.
+fn is_output(cx: &Context, value: Value) -> bool {
+    cx.outputs().any(|v| v == value)
+}
+
+fn reads_own_elements(cx: &Context, group: &Group, probes: &[Probe], new: Value, old: Value) -> bool {
+    if matches!(group.root, Root::ScatterAdd | Root::CumSum) {
+        return false;
+    }
+    group.values.iter().zip(probes).all(|(member, probe)| {
+        let mut reads = probe.log.iter().filter(|a| a.leaf == Some(old)).peekable();
+        let elementwise = !own_kernel(cx.op(*member)) && cx.elements(*member) == cx.elements(new);
+        reads.peek().is_none() || elementwise && reads.all(|a| !a.guarded && a.at == probe.own)
+    })
+}
+
+/// `before` edges between groups.
+struct Edges {
+    after: Vec<BTreeSet<usize>>,
+}
+
+impl Edges {
+    fn of(groups: &[Group], group_of: &HashMap<Value, usize>) -> Edges {
+        let mut edges = Edges { after: vec![BTreeSet::new(); groups.len()] };
+        for (at, group) in groups.iter().enumerate() {
+            group.reads.iter().filter_map(|v| group_of.get(v)).for_each(|from| edges.add(*from, at));
+        }
+        edges
+    }
+
+    fn add(&mut self, before: usize, after: usize) {
+        if before != after {
+            self.after[before].insert(after);
+        }
+    }
+
+    fn reaches(&self, from: usize, to: usize) -> bool {
+        let mut seen = vec![false; self.after.len()];
+        let mut open = vec![from];
+        while let Some(at) = open.pop() {
+            if at == to {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[at], true) {
+                open.extend(&self.after[at]);
+            }
+        }
+        false
+    }
+
+    /// Every group after those before it, else in the order of definition.
+    fn order(&self) -> Vec<usize> {
+        let mut waits = vec![0; self.after.len()];
+        self.after.iter().flatten().for_each(|to| waits[*to] += 1);
+        let mut ready: BTreeSet<usize> = (0..waits.len()).filter(|g| waits[*g] == 0).collect();
+        let mut order = vec![];
+        while let Some(at) = ready.pop_first() {
+            order.push(at);
+            for to in &self.after[at] {
+                waits[*to] -= 1;
+                if waits[*to] == 0 {
+                    ready.insert(*to);
+                }
+            }
+        }
+        order
+    }
+}

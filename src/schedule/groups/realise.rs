@@ -1,0 +1,124 @@
+//! Which values get a buffer.
+
+use super::{is_leaf, own_kernel, place, probe};
+use crate::ops::{Binary, Op, Unary};
+use crate::schedule::context::Context;
+use crate::schedule::index::Lin;
+use crate::tensor::{Inst, Value};
+use std::collections::HashSet;
+
+/// For each value, whether it lives in memory (or in registers of the group that computes it), not in its readers.
+pub fn realise(cx: &Context) -> Vec<bool> {
+    let outputs: HashSet<Value> = cx.outputs().collect();
+    let mut realised = vec![false; cx.graph.types.len()];
+    let mut costs = vec![0; cx.graph.types.len()];
+    for inst in &cx.graph.insts {
+        for result in &inst.results {
+            let at = result.0 as usize;
+            costs[at] = cost(inst, &costs);
+            realised[at] = own_buffer(&inst.op)
+                || outputs.contains(result)
+                || demanded(cx, *result, &realised, costs[at])
+                || worthwhile(cx, *result, costs[at]);
+            if realised[at] {
+                costs[at] = 0;
+            }
+        }
+    }
+    realised
+}
+
+/// The cost of computing each value from realised ones, its own operation included.
+pub fn costs(cx: &Context, realised: &[bool]) -> Vec<usize> {
+    let mut costs = vec![0; cx.graph.types.len()];
+    let mut inline = costs.clone();
+    for inst in &cx.graph.insts {
+        for result in &inst.results {
+            let at = result.0 as usize;
+            costs[at] = cost(inst, &inline);
+            inline[at] = if realised[at] { 0 } else { costs[at] };
+        }
+    }
+    costs
+}
+
+/// Instructions per element, about.
+fn cost(inst: &Inst, costs: &[usize]) -> usize {
+    let args: usize = inst.args.iter().map(|a| costs[a.0 as usize]).sum();
+    args.saturating_add(weight(&inst.op)).min(1 << 20)
+}
+
+fn weight(op: &Op) -> usize {
+    match op {
+        Op::Unary(Unary::Sqrt) | Op::Binary(Binary::Div) => 4,
+        Op::Unary(Unary::Exp | Unary::Expm1 | Unary::Log | Unary::Log1p) => 14,
+        Op::Unary(Unary::Sin | Unary::Cos | Unary::Tanh | Unary::Erf) => 20,
+        Op::Binary(Binary::Pow | Binary::Rem | Binary::FloorDiv) => 30,
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) | Op::Bitcast(_) => 1,
+        Op::Philox { .. } => 60,
+        Op::Iota { .. } | Op::Concat { .. } | Op::Pad { .. } => 1,
+        Op::Take { .. } | Op::TakeAlong { .. } | Op::DynamicSlice { .. } => 3,
+        Op::DynamicUpdate => 6,
+        Op::WindowSumGrad { window, .. } => window.size[0] * window.size[1],
+        Op::WindowScatter { window, .. } => {
+            let covers = |i: usize| window.size[i].div_ceil(window.stride[i]);
+            4 * covers(0) * covers(1)
+        }
+        Op::WindowSum { .. } | Op::WindowArgMax { .. } | Op::WindowGather { .. } => 40,
+        _ => 0,
+    }
+}
+
+fn own_buffer(op: &Op) -> bool {
+    let window = matches!(op, Op::WindowSum { .. } | Op::WindowArgMax { .. } | Op::WindowGather { .. });
+    is_leaf(op) || own_kernel(op) || window
+}
+
+/// Readers that need it in memory.
+fn demanded(cx: &Context, value: Value, realised: &[bool], cost: usize) -> bool {
+    cx.users(value).any(|user| {
+        let args = user.args.iter().enumerate().filter(|(_, a)| **a == value);
+        args.into_iter().any(|(position, _)| match (&user.op, position) {
+            (Op::Dot { .. } | Op::Conv { .. } | Op::ConvWeightGrad { .. }, _) => {
+                cost > 0 || !is_strided(cx, value, realised, position == 1)
+            }
+            (Op::WindowSum { .. } | Op::WindowArgMax { .. } | Op::WindowGather { .. }, 0) => cost > 0,
+            (Op::Take { .. } | Op::TakeAlong { .. }, 0) => cost > 0,
+            (Op::WindowScatter { .. }, 0) | (Op::WindowSumGrad { .. }, 0) => cost > 2,
+            (Op::WindowGather { .. } | Op::WindowScatter { .. }, 1) => true,
+            (Op::CumSum { .. }, _) => cost > 30,
+            _ => false,
+        })
+    })
+}
+
+/// Whether a value is one buffer read with fixed strides, along its last axis one after the other if `rows`.
+fn is_strided(cx: &Context, value: Value, realised: &[bool], rows: bool) -> bool {
+    let reads = probe(cx, value, realised, &|_| false);
+    let [read] = reads.log.as_slice() else { return false };
+    let plain = |at: &Lin| at.is_affine() && at.tiles().is_empty();
+    let last = place(cx.shape(value)).0.last().copied();
+    let contiguous = last.is_none_or(|axis| axis.size == 1 || read.at.coefficient(axis) == Some(1));
+    read.leaf.is_some() && !read.guarded && plain(&read.at) && (contiguous || !rows)
+}
+
+/// A buffer saves more work than its traffic costs.
+fn worthwhile(cx: &Context, value: Value, cost: usize) -> bool {
+    if cost <= 2 {
+        return false;
+    }
+    let users = cx.users(value).count();
+    users > 1 || cost > 400 || is_expanded(cx, value, cx.elements(value))
+}
+
+/// Some reader repeats it many times over.
+fn is_expanded(cx: &Context, value: Value, elements: usize) -> bool {
+    cx.users(value).any(|user| {
+        let result = user.results[0];
+        match user.op {
+            Op::Broadcast { .. } => cx.elements(result) >= 4 * elements,
+            Op::Reshape { .. } => is_expanded(cx, result, elements),
+            _ => false,
+        }
+    })
+}

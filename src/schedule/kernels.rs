@@ -1,0 +1,145 @@
+//! One function per root: opens the loops of its iteration space and asks the [`Emitter`] for what it stores.
+
+mod columns;
+mod contract;
+mod conv;
+mod map;
+mod rows;
+mod scan;
+mod scatter;
+mod space;
+mod weight_grad;
+
+use super::BufferId;
+use super::context::Context;
+use super::eval::{Emitter, Home};
+use super::groups::{Group, Grouping, Root};
+use super::index::{Coord, Lin};
+use crate::lane::Target;
+use crate::ops::{Literal, Op, Reduce};
+use crate::tensor::Value;
+use crate::tile::{FoldOp, Kernel, Layout, Map};
+use std::collections::HashMap;
+
+/// The buffers of values: of inputs, tables and everything stored.
+pub struct Storage {
+    pub of: HashMap<Value, BufferId>,
+    pub layouts: Vec<Layout>,
+}
+
+/// The kernel of a group, and the buffers of its parameters.
+pub fn build(
+    cx: &Context,
+    grouping: &Grouping,
+    group: &Group,
+    storage: &Storage,
+    target: Target,
+) -> (Kernel, Vec<BufferId>) {
+    let home = |v: Value| {
+        let buffer = storage.of.get(&v).copied();
+        match (group.values.contains(&v), buffer) {
+            (true, buffer) => Home::Here(buffer),
+            (false, Some(buffer)) if grouping.realised[v.0 as usize] => {
+                Home::Buffer(buffer, storage.layouts[buffer.0 as usize])
+            }
+            _ => Home::Inline,
+        }
+    };
+    let mut emitter = Emitter::new(cx, &home);
+    let site = Site { group, target, home: &home };
+    match group.root {
+        Root::Map => map::build(&mut emitter, &site),
+        Root::Rows { rows, cols } => rows::build(&mut emitter, &site, rows, cols),
+        Root::Columns { ref shape, ref axes } => columns::build(&mut emitter, &site, shape, axes),
+        Root::Dot => contract::build(&mut emitter, &site),
+        Root::Conv => conv::build(&mut emitter, &site),
+        Root::WeightGrad => weight_grad::build(&mut emitter, &site),
+        Root::ScatterAdd => scatter::build(&mut emitter, &site),
+        Root::CumSum => scan::build(&mut emitter, &site),
+    }
+    emitter.b.finish(name(cx, group))
+}
+
+/// What a kernel is built for.
+struct Site<'a> {
+    group: &'a Group,
+    target: Target,
+    home: &'a dyn Fn(Value) -> Home,
+}
+
+impl Site<'_> {
+    fn root(&self) -> Value {
+        self.group.values[0]
+    }
+
+    /// Members with a buffer and this many elements, each at the same element in row-major order.
+    fn stores(&self, cx: &Context, elements: usize, flat: &Lin) -> Vec<(Value, Coord)> {
+        let stored = self.group.values.iter().filter(|v| matches!((self.home)(**v), Home::Here(Some(_))));
+        let sized = stored.filter(|v| cx.elements(**v) == elements);
+        sized.map(|v| (*v, Coord::from_flat(cx.shape(*v), flat.clone()))).collect()
+    }
+
+    /// Columns of an elementwise tile: a few vectors, fewer where a lot is computed.
+    fn columns(&self, values: usize) -> usize {
+        let vectors = self.target.registers / 8 / if values > 24 { 2 } else { 1 };
+        usize::from(self.target.lanes * vectors.max(1))
+    }
+
+    /// Columns of a tile that is folded into 16 partials.
+    fn folded_columns(&self, values: usize) -> usize {
+        self.columns(values).next_multiple_of(16)
+    }
+}
+
+/// Loops over so many grid points already share the work well; further axes become loops.
+const ENOUGH_POINTS: usize = 256;
+
+/// `layer_root`, for profiles and dumps.
+fn name(cx: &Context, group: &Group) -> String {
+    let inst = cx.def(group.values[0]);
+    let root = match group.root {
+        Root::Map => map_name(&inst.op),
+        Root::Rows { .. } => "rows",
+        Root::Columns { .. } => "columns",
+        Root::Dot => "dot",
+        Root::Conv => "conv",
+        Root::WeightGrad => "conv_weight_grad",
+        Root::ScatterAdd => "scatter_add",
+        Root::CumSum => "cumsum",
+    };
+    let layer = inst.origin.layer.as_deref().unwrap_or("");
+    let plain: String = layer.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    if plain.is_empty() { root.to_owned() } else { format!("{plain}_{root}") }
+}
+
+fn map_name(op: &Op) -> &'static str {
+    match op {
+        Op::Transpose { .. } => "transpose",
+        Op::Pad { .. } => "pad",
+        Op::Concat { .. } => "concat",
+        Op::Take { .. } | Op::TakeAlong { .. } => "take",
+        Op::WindowSum { .. } | Op::WindowArgMax { .. } | Op::WindowGather { .. } => "window",
+        _ => "map",
+    }
+}
+
+/// How a reduction combines tiles, and folds one.
+fn combiner(op: Reduce) -> (Map, FoldOp) {
+    match op {
+        Reduce::Sum => (Map::Add, FoldOp::Add),
+        Reduce::Product => (Map::Mul, FoldOp::Mul),
+        Reduce::Max => (Map::Max, FoldOp::Max),
+        Reduce::Min => (Map::Min, FoldOp::Min),
+        Reduce::Any => (Map::Or, FoldOp::Or),
+        Reduce::All => (Map::And, FoldOp::And),
+    }
+}
+
+fn reduction(cx: &Context, value: Value) -> Option<Reduce> {
+    match cx.op(value) {
+        Op::Reduce { op, .. } => Some(*op),
+        _ => None,
+    }
+}
+
+const ZERO: Literal = Literal::Float(0.0);

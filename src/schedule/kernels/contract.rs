@@ -1,0 +1,110 @@
+//! Matrix products: a tile of accumulators, one loop over K, and the epilogue on the tile.
+
+use super::super::eval::Emitter;
+use super::super::index::{Axis, Coord, Lin};
+use super::{Site, ZERO};
+use crate::lane::Target;
+use crate::ops::{DType, Op};
+use crate::schedule::build::Role;
+use crate::tile::{self, TileOp};
+
+pub fn build(emitter: &mut Emitter, site: &Site) {
+    let cx = emitter.cx;
+    let root = site.root();
+    let inst = cx.def(root);
+    let Op::Dot { lhs_contract, .. } = &inst.op else { unreachable!("the root of a dot group") };
+    let a_transposed = lhs_contract[0] == 1;
+    let [batch, m, n] = cx.shape(root)[..] else { unreachable!("dots have rank 3") };
+    let k = cx.shape(inst.args[1])[1];
+    let [b_axis, i, j, k_axis] = [batch, m, n, k].map(|n| emitter.b.axis(n));
+    let (rows, cols) = tile_size(m, n, site.target);
+    emitter.b.grid(b_axis, 1, Role::Point);
+    emitter.b.grid(j, cols, Role::Cols);
+    emitter.b.grid(i, rows, Role::Rows);
+
+    let [bl, il, jl, kl] = [b_axis, i, j, k_axis].map(Lin::axis);
+    let at = Coord::from_dims(&[batch, m, n], vec![bl.clone(), il.clone(), jl.clone()]);
+    let a_dims = if a_transposed { vec![bl.clone(), kl.clone(), il] } else { vec![bl.clone(), il, kl.clone()] };
+    let a_at = Coord::from_dims(cx.shape(inst.args[0]), a_dims);
+    let b_at = Coord::from_dims(cx.shape(inst.args[1]), vec![bl, kl, jl]);
+
+    let init = emitter.b.constant(ZERO, DType::F32, emitter.b.extents(&at.flat));
+    let acc = emitter.b.begin(k_axis, k_step(k), Role::Cols, &[init])[0];
+    let sides = Sides { a_at, b_at, rows: i, inner: k_axis, a_transposed };
+    let sum = contract(emitter, acc, &inst.args, &sides);
+    let sum = emitter.b.end(&[sum])[0];
+    finish(emitter, site, &at.flat, sum);
+}
+
+/// Makes the accumulators known as the root's value, and stores all members.
+pub fn finish(emitter: &mut Emitter, site: &Site, at: &Lin, sum: tile::Value) {
+    emitter.define(site.root(), at, sum);
+    let stores = site.stores(emitter.cx, emitter.cx.elements(site.root()), at);
+    emitter.store_all(&stores);
+}
+
+/// Where the operands of a contraction lie, and the axes of its tile.
+pub struct Sides {
+    pub a_at: Coord,
+    pub b_at: Coord,
+    /// The axis of the result's rows.
+    pub rows: Axis,
+    /// The axis that is summed.
+    pub inner: Axis,
+    pub a_transposed: bool,
+}
+
+/// `acc + a · b`. The summed axis is columns of one operand and rows of the other.
+pub fn contract(emitter: &mut Emitter, acc: tile::Value, args: &[crate::tensor::Value], sides: &Sides) -> tile::Value {
+    let (rows, inner) = if sides.a_transposed { (Role::Cols, Role::Rows) } else { (Role::Rows, Role::Cols) };
+    emitter.b.set_role(sides.rows, rows);
+    emitter.b.set_role(sides.inner, inner);
+    let a = emitter.eval(args[0], &sides.a_at, &[]);
+    emitter.b.set_role(sides.rows, Role::Rows);
+    emitter.b.set_role(sides.inner, Role::Rows);
+    let b = emitter.eval(args[1], &sides.b_at, &[]);
+    let ty = emitter.b.ty(acc);
+    let op = TileOp::Contract { acc, a, b, a_transposed: sides.a_transposed };
+    emitter.b.op(op, &[acc, a, b], DType::F32, (ty.rows, ty.cols))
+}
+
+/// How much of K one step of the loop takes: it is unrolled.
+pub fn k_step(k: usize) -> usize {
+    if k <= 16 { k.max(1) } else { [8, 7, 6, 5, 4].into_iter().find(|d| k.is_multiple_of(*d)).unwrap_or(8) }
+}
+
+/// Rows and columns of the accumulator tile: the cheapest for this result, tails included.
+pub fn tile_size(m: usize, n: usize, target: Target) -> (usize, usize) {
+    let lanes = usize::from(target.lanes);
+    let budget = usize::from(target.registers) * 3 / 4;
+    let mut best = (f64::INFINITY, 1, lanes);
+    for vectors in 1..=4usize.min(n.div_ceil(lanes).max(1)) {
+        for rows in 1..=(budget / vectors).min(m.max(1)) {
+            let cost = result_cost(m, n, rows, vectors, lanes);
+            if cost < best.0 {
+                best = (cost, rows, vectors * lanes);
+            }
+        }
+    }
+    (best.1, best.2)
+}
+
+/// Cycles per step of K over the whole result.
+fn result_cost(m: usize, n: usize, rows: usize, vectors: usize, lanes: usize) -> f64 {
+    let width = vectors * lanes;
+    let parts = |size: usize, step: usize| [(size / step, step), (usize::from(size % step > 0), size % step)];
+    let mut cost = 0.0;
+    for (across, cols) in parts(n, width) {
+        for (down, rows) in parts(m, rows) {
+            cost += (across * down) as f64 * tile_cost(rows, cols.div_ceil(lanes));
+        }
+    }
+    cost
+}
+
+/// Two multiply-adds and two loads a cycle; a chain of four cycles must be covered; lines of B come from further away.
+fn tile_cost(rows: usize, vectors: usize) -> f64 {
+    let products = (rows * vectors) as f64 / 2.0;
+    let loads = (rows + vectors) as f64 / 2.0 + vectors as f64 / 4.0;
+    products.max(loads).max(4.0) + 0.2
+}

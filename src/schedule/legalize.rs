@@ -1,0 +1,232 @@
+//! Rewrites a graph into the operations that kernels exist for.
+//!
+//! Afterwards: dots are `[batch] M K × K N` (the left one may lie as `K M`), convolutions are valid and without adjoint in
+//! x, a weight gradient has a leading axis of slices, reductions alternate between kept and reduced axes and are split where
+//! they are long and few, arg-reductions are reductions. Everything that depends on shapes only, and so on bits, is decided here.
+
+mod conv;
+mod dot;
+mod reduce;
+
+pub use reduce::identity;
+
+use super::error;
+use crate::diag::Diagnostic;
+use crate::ops::{Binary, Compare, DType, Literal, Op, Pad, Type};
+use crate::tensor::{Graph, Inst, Origin, Output, OutputRole, Value};
+
+pub fn legalize(graph: &Graph) -> Result<Graph, Diagnostic> {
+    let mut legal = Legalizer {
+        graph,
+        out: Graph::new(graph.name.clone()),
+        map: vec![None; graph.types.len()],
+        origin: Origin::default(),
+    };
+    for inst in &graph.insts {
+        legal.inst(inst)?;
+    }
+    legal.outputs();
+    sweep(&mut legal.out);
+    Ok(legal.out)
+}
+
+struct Legalizer<'a> {
+    graph: &'a Graph,
+    out: Graph,
+    map: Vec<Option<Value>>,
+    origin: Origin,
+}
+
+impl Legalizer<'_> {
+    fn inst(&mut self, inst: &Inst) -> Result<(), Diagnostic> {
+        self.origin = inst.origin.clone();
+        self.check_types(inst)?;
+        let args: Vec<Value> = inst.args.iter().map(|a| self.map[a.0 as usize].expect("defined before use")).collect();
+        let result = self.rewrite(inst, &args)?;
+        self.map[inst.results[0].0 as usize] = Some(result);
+        Ok(())
+    }
+
+    fn rewrite(&mut self, inst: &Inst, args: &[Value]) -> Result<Value, Diagnostic> {
+        let ty = self.graph.ty(inst.results[0]).clone();
+        Ok(match &inst.op {
+            Op::Input { name } => self.input(inst, name, ty),
+            Op::StopGradient => args[0],
+            Op::DimValue(n) => self.constant(Literal::Int(*n as i64), DType::I32),
+            Op::Cast(to) if self.dtype(args[0]) == *to => args[0],
+            Op::Compare(op) if matches!(self.dtype(args[0]), DType::Bool | DType::U8) => {
+                let wide: Vec<Value> = args.iter().map(|a| self.cast(*a, DType::I32)).collect();
+                self.push(Op::Compare(*op), wide, ty)
+            }
+            Op::Reduce { op, axes } => self.reduce(*op, args[0], axes),
+            Op::ArgMax { axis } => self.arg_extreme(crate::ops::Reduce::Max, args[0], *axis),
+            Op::ArgMin { axis } => self.arg_extreme(crate::ops::Reduce::Min, args[0], *axis),
+            Op::Dot { .. } => self.dot(&inst.op, args, ty),
+            Op::Conv { window, groups } => self.conv(args[0], args[1], window, *groups),
+            Op::ConvInputGrad { window, groups, input } => {
+                self.conv_input_grad(args[0], args[1], window, *groups, *input)
+            }
+            Op::ConvWeightGrad { window, groups } => self.conv_weight_grad(args[0], args[1], window, *groups),
+            Op::Sort { .. } | Op::TopK { .. } | Op::Composite { .. } | Op::Grad => {
+                return Err(error::no_kernel(inst));
+            }
+            op => self.push(op.clone(), args.to_vec(), ty),
+        })
+    }
+
+    fn check_types(&self, inst: &Inst) -> Result<(), Diagnostic> {
+        let values = inst.args.iter().chain(&inst.results);
+        let mut dtypes = values.map(|v| self.graph.ty(*v).dtype);
+        if let Some(dtype) = dtypes.find(|d| matches!(d, DType::F64 | DType::F16 | DType::Bf16 | DType::I64)) {
+            return Err(error::unsupported_dtype(dtype, inst));
+        }
+        let computes = matches!(inst.op, Op::Unary(_) | Op::Binary(_) | Op::Reduce { .. } | Op::CumSum { .. });
+        let result = self.graph.ty(inst.results[0]).dtype;
+        let to_u8 = inst.op == Op::Cast(DType::U8) && self.graph.ty(inst.args[0]).dtype != DType::U8;
+        if result == DType::U8 && (computes || to_u8 || matches!(inst.op, Op::Iota { .. })) {
+            return Err(error::unsupported_dtype(DType::U8, inst));
+        }
+        let contracts = matches!(inst.op, Op::Conv { .. } | Op::ConvInputGrad { .. } | Op::ConvWeightGrad { .. });
+        if contracts && result != DType::F32 {
+            return Err(error::unsupported_dtype(result, inst));
+        }
+        Ok(())
+    }
+
+    fn input(&mut self, inst: &Inst, name: &str, ty: Type) -> Value {
+        let role = self.graph.inputs.iter().find(|i| i.0 == inst.results[0]).expect("an input has a role").1;
+        self.out.input(name, role, ty, self.origin.clone())
+    }
+
+    /// An update by another input's old value goes through a copy, so that no order of updates matters.
+    fn outputs(&mut self) {
+        for output in &self.graph.outputs {
+            let mut value = self.map[output.value.0 as usize].expect("outputs are defined");
+            let role = match output.role {
+                OutputRole::Report { weight } => {
+                    OutputRole::Report { weight: self.map[weight.0 as usize].expect("weights are defined") }
+                }
+                ref role => role.clone(),
+            };
+            if role == OutputRole::Update && self.is_other_input(value, &output.name) {
+                let ty = self.out.ty(value).clone();
+                value = self.push(Op::Reshape { shape: ty.shape.clone() }, vec![value], ty);
+            }
+            self.out.outputs.push(Output { name: output.name.clone(), role, value });
+        }
+    }
+
+    fn is_other_input(&self, value: Value, name: &str) -> bool {
+        let source = |i: &&Inst| i.results.contains(&value) && matches!(&i.op, Op::Input { name: n } if n != name);
+        self.out.insts.iter().any(|i| source(&i))
+    }
+
+    // ── building ──
+
+    fn push(&mut self, op: Op, args: Vec<Value>, ty: Type) -> Value {
+        self.out.push(op, args, vec![ty], self.origin.clone())[0]
+    }
+
+    fn dtype(&self, x: Value) -> DType {
+        self.out.ty(x).dtype
+    }
+
+    fn shape(&self, x: Value) -> Vec<usize> {
+        self.out.ty(x).shape.clone()
+    }
+
+    /// The same dtype with another shape.
+    fn like(&self, x: Value, shape: &[usize]) -> Type {
+        Type::new(self.dtype(x), shape.to_vec())
+    }
+
+    fn constant(&mut self, literal: Literal, dtype: DType) -> Value {
+        self.push(Op::Const(literal), vec![], Type::scalar(dtype))
+    }
+
+    fn full(&mut self, literal: Literal, dtype: DType, shape: &[usize]) -> Value {
+        let scalar = self.constant(literal, dtype);
+        self.broadcast(scalar, shape, &[])
+    }
+
+    fn cast(&mut self, x: Value, to: DType) -> Value {
+        let ty = Type::new(to, self.shape(x));
+        if self.dtype(x) == to { x } else { self.push(Op::Cast(to), vec![x], ty) }
+    }
+
+    fn binary(&mut self, op: Binary, a: Value, b: Value) -> Value {
+        let ty = self.out.ty(a).clone();
+        self.push(Op::Binary(op), vec![a, b], ty)
+    }
+
+    fn compare(&mut self, op: Compare, a: Value, b: Value) -> Value {
+        let ty = Type::new(DType::Bool, self.shape(a));
+        self.push(Op::Compare(op), vec![a, b], ty)
+    }
+
+    fn reshape(&mut self, x: Value, shape: &[usize]) -> Value {
+        if self.shape(x) == shape {
+            return x;
+        }
+        let ty = self.like(x, shape);
+        self.push(Op::Reshape { shape: shape.to_vec() }, vec![x], ty)
+    }
+
+    fn transpose(&mut self, x: Value, perm: &[usize]) -> Value {
+        if perm.is_sorted() {
+            return x;
+        }
+        let shape = self.shape(x);
+        let ty = self.like(x, &perm.iter().map(|p| shape[*p]).collect::<Vec<_>>());
+        self.push(Op::Transpose { perm: perm.to_vec() }, vec![x], ty)
+    }
+
+    fn broadcast(&mut self, x: Value, shape: &[usize], axes: &[usize]) -> Value {
+        let ty = self.like(x, shape);
+        self.push(Op::Broadcast { shape: shape.to_vec(), axes: axes.to_vec() }, vec![x], ty)
+    }
+
+    fn slice(&mut self, x: Value, start: &[usize], size: &[usize], stride: &[usize]) -> Value {
+        let ty = self.like(x, size);
+        let op = Op::Slice { start: start.to_vec(), size: size.to_vec(), stride: stride.to_vec() };
+        self.push(op, vec![x], ty)
+    }
+
+    fn pad(&mut self, x: Value, pads: Vec<Pad>, fill: Literal) -> Value {
+        if pads.iter().all(|p| p.low == 0 && p.high == 0 && p.interior == 0) {
+            return x;
+        }
+        let shape = self.shape(x);
+        let padded = shape.iter().zip(&pads).map(|(n, p)| {
+            let spread = if *n == 0 { 0 } else { *n + (n - 1) * p.interior };
+            (spread as i64 + p.low + p.high).max(0) as usize
+        });
+        let ty = self.like(x, &padded.collect::<Vec<_>>());
+        let fill = self.constant(fill, self.dtype(x));
+        self.push(Op::Pad { pads }, vec![x, fill], ty)
+    }
+}
+
+/// A divisor of `n` in 8..=64, as near to 32 as there is one: the number of slices of a long loop. It follows
+/// from the shape alone, since it decides the order of summation.
+fn slices(n: usize) -> Option<usize> {
+    let far = |d: usize| if d > 32 { d as f64 / 32.0 } else { 32.0 / d as f64 };
+    (8..=64).filter(|d| n.is_multiple_of(*d)).min_by(|a, b| far(*a).total_cmp(&far(*b)))
+}
+
+/// Drops instructions that no output needs.
+fn sweep(graph: &mut Graph) {
+    let mut needed = vec![false; graph.types.len()];
+    for output in &graph.outputs {
+        needed[output.value.0 as usize] = true;
+        if let OutputRole::Report { weight } = output.role {
+            needed[weight.0 as usize] = true;
+        }
+    }
+    for inst in graph.insts.iter().rev() {
+        if inst.results.iter().any(|r| needed[r.0 as usize]) {
+            inst.args.iter().for_each(|a| needed[a.0 as usize] = true);
+        }
+    }
+    graph.insts.retain(|i| matches!(i.op, Op::Input { .. }) || i.results.iter().any(|r| needed[r.0 as usize]));
+}

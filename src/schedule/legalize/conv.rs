@@ -1,0 +1,129 @@
+//! Convolutions and their adjoints as valid convolutions: padding is a pad, the adjoint in x a convolution with the
+//! flipped kernel, a depthwise convolution a sum of products.
+
+use super::{Legalizer, slices};
+use crate::ops::{Binary, Literal, Op, Pad, Reduce, Window};
+use crate::tensor::Value;
+
+const NO_PAD: Pad = Pad { low: 0, high: 0, interior: 0 };
+const ZERO: Literal = Literal::Float(0.0);
+
+impl Legalizer<'_> {
+    pub(super) fn conv(&mut self, x: Value, w: Value, window: &Window, groups: usize) -> Value {
+        let (x, window) = self.pad_input(x, window);
+        let (shape, kernel) = (self.shape(x), self.shape(w));
+        let [oh, ow] = positions(&shape, &window);
+        let result = [shape[0], oh, ow, kernel[3]];
+        if groups > 1 && groups == shape[3] && groups == kernel[3] {
+            return self.depthwise(x, w, &window, result);
+        }
+        let ty = self.like(x, &result);
+        self.push(Op::Conv { window, groups }, vec![x, w], ty)
+    }
+
+    fn pad_input(&mut self, x: Value, window: &Window) -> (Value, Window) {
+        let side = |p: [usize; 2]| Pad { low: p[0] as i64, high: p[1] as i64, interior: 0 };
+        let pads = vec![NO_PAD, side(window.pads[0]), side(window.pads[1]), NO_PAD];
+        (self.pad(x, pads, ZERO), Window { pads: [[0; 2]; 2], ..window.clone() })
+    }
+
+    /// What the element (row, col) of the kernel meets: `[B, OH, OW, C]`.
+    fn tap(&mut self, x: Value, window: &Window, [row, col]: [usize; 2], [oh, ow]: [usize; 2]) -> Value {
+        let shape = self.shape(x);
+        let start = [0, row * window.dilation[0], col * window.dilation[1], 0];
+        self.slice(x, &start, &[shape[0], oh, ow, shape[3]], &[1, window.stride[0], window.stride[1], 1])
+    }
+
+    fn depthwise(&mut self, x: Value, w: Value, window: &Window, result: [usize; 4]) -> Value {
+        let mut sum = None;
+        for (row, col) in taps(window) {
+            let input = self.tap(x, window, [row, col], [result[1], result[2]]);
+            let weight = self.slice(w, &[row, col, 0, 0], &[1, 1, 1, result[3]], &[1; 4]);
+            let weight = self.reshape(weight, &[result[3]]);
+            let weight = self.broadcast(weight, &result, &[3]);
+            let term = self.binary(Binary::Mul, input, weight);
+            sum = Some(sum.map_or(term, |s| self.binary(Binary::Add, s, term)));
+        }
+        sum.expect("a kernel has an element")
+    }
+
+    /// Zeros between the elements of `y_adj` undo the stride, zeros around it the valid edges.
+    pub(super) fn conv_input_grad(
+        &mut self,
+        y_adj: Value,
+        w: Value,
+        window: &Window,
+        groups: usize,
+        input: [usize; 2],
+    ) -> Value {
+        let shape = self.shape(y_adj);
+        let side = |i: usize| {
+            let reach = (window.dilation[i] * (window.size[i] - 1)) as i64;
+            let spread = ((shape[i + 1] - 1) * window.stride[i] + 1) as i64;
+            let low = reach - window.pads[i][0] as i64;
+            Pad { low, high: input[i] as i64 + reach - low - spread, interior: window.stride[i] - 1 }
+        };
+        let spread = self.pad(y_adj, vec![NO_PAD, side(0), side(1), NO_PAD], ZERO);
+        let flipped = self.flip(w, groups);
+        let window = Window { stride: [1, 1], pads: [[0; 2]; 2], ..window.clone() };
+        self.conv(spread, flipped, &window, groups)
+    }
+
+    /// Both axes reversed, inputs and outputs of each group exchanged.
+    fn flip(&mut self, w: Value, groups: usize) -> Value {
+        let [kh, kw, i, o] = self.shape(w)[..] else { unreachable!("a kernel has rank 4") };
+        let ty = self.out.ty(w).clone();
+        let reversed = self.push(Op::Reverse { axes: vec![0, 1] }, vec![w], ty);
+        let split = self.reshape(reversed, &[kh, kw, i, groups, o / groups]);
+        let exchanged = self.transpose(split, &[0, 1, 4, 3, 2]);
+        self.reshape(exchanged, &[kh, kw, o / groups, groups * i])
+    }
+
+    pub(super) fn conv_weight_grad(&mut self, x: Value, y_adj: Value, window: &Window, groups: usize) -> Value {
+        let (x, window) = self.pad_input(x, window);
+        let (shape, out) = (self.shape(x), self.shape(y_adj));
+        if groups > 1 && groups == shape[3] && groups == out[3] {
+            return self.depthwise_weight_grad(x, y_adj, &window);
+        }
+        let [kh, kw] = window.size;
+        let (i, o) = (shape[3] / groups, out[3]);
+        let parts = weight_grad_slices(shape[0], kh * kw * i.div_ceil(6) * groups * (o / groups).div_ceil(64), i);
+        let ty = self.like(x, &[parts, kh, kw, i, o]);
+        let partial = self.push(Op::ConvWeightGrad { window, groups }, vec![x, y_adj], ty);
+        self.reduce(Reduce::Sum, partial, &[0])
+    }
+
+    fn depthwise_weight_grad(&mut self, x: Value, y_adj: Value, window: &Window) -> Value {
+        let out = self.shape(y_adj);
+        let mut rows = vec![];
+        for (row, col) in taps(window) {
+            let input = self.tap(x, window, [row, col], [out[1], out[2]]);
+            let products = self.binary(Binary::Mul, input, y_adj);
+            let sum = self.reduce(Reduce::Sum, products, &[0, 1, 2]);
+            rows.push(self.reshape(sum, &[1, out[3]]));
+        }
+        let ty = self.like(x, &[rows.len(), out[3]]);
+        let all = self.push(Op::Concat { axis: 0 }, rows, ty);
+        self.reshape(all, &[window.size[0], window.size[1], 1, out[3]])
+    }
+}
+
+/// Output positions of a valid window.
+fn positions(x: &[usize], window: &Window) -> [usize; 2] {
+    [0, 1].map(|i| (x[i + 1] - (window.size[i] - 1) * window.dilation[i] - 1) / window.stride[i] + 1)
+}
+
+fn taps(window: &Window) -> impl Iterator<Item = (usize, usize)> + use<> {
+    let [kh, kw] = window.size;
+    (0..kh).flat_map(move |row| (0..kw).map(move |col| (row, col)))
+}
+
+/// Slices of the batch for a weight gradient with this many tiles, so that there is work for many workers.
+fn weight_grad_slices(batch: usize, tiles: usize, inputs: usize) -> usize {
+    // A kernel over few inputs holds all its taps in one tile.
+    let tiles = if inputs == 1 { 1 } else { tiles };
+    match slices(batch) {
+        Some(parts) if tiles < 16 => parts,
+        _ => (1..=batch).find(|d| batch.is_multiple_of(*d) && tiles * d >= 48).unwrap_or(batch.max(1)),
+    }
+}

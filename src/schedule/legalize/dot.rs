@@ -1,0 +1,92 @@
+//! Dots as `[batch] M K × [batch] K N`, the left side perhaps as `K M`.
+
+use super::{Legalizer, slices};
+use crate::ops::{Binary, DType, Op, Reduce, Type};
+use crate::tensor::Value;
+
+/// A canonical dot: `[batch, m, k]` (or `[batch, k, m]`) by `[batch, k, n]`.
+struct Dot {
+    a: Value,
+    b: Value,
+    batch: usize,
+    m: usize,
+    k: usize,
+    n: usize,
+    a_transposed: bool,
+}
+
+impl Legalizer<'_> {
+    pub(super) fn dot(&mut self, op: &Op, args: &[Value], ty: Type) -> Value {
+        let Op::Dot { lhs_batch, rhs_batch, lhs_contract, rhs_contract } = op else { unreachable!("a dot") };
+        let (lhs, rhs) = (self.shape(args[0]), self.shape(args[1]));
+        let lhs_free = free(lhs.len(), lhs_batch, lhs_contract);
+        let rhs_free = free(rhs.len(), rhs_batch, rhs_contract);
+        let size = |shape: &[usize], axes: &[usize]| axes.iter().map(|a| shape[*a]).product::<usize>();
+        let (batch, k) = (size(&lhs, lhs_batch), size(&lhs, lhs_contract));
+        let (m, n) = (size(&lhs, &lhs_free), size(&rhs, &rhs_free));
+
+        let transposed = [lhs_batch.as_slice(), lhs_contract, &lhs_free].concat();
+        let a_transposed = transposed.is_sorted() && m > 1 && k > 1;
+        let perm = if a_transposed { transposed } else { [lhs_batch.as_slice(), &lhs_free, lhs_contract].concat() };
+        let a = self.transpose(args[0], &perm);
+        let a = self.reshape(a, &if a_transposed { [batch, k, m] } else { [batch, m, k] });
+        let b = self.transpose(args[1], &[rhs_batch.as_slice(), rhs_contract, &rhs_free].concat());
+        let b = self.reshape(b, &[batch, k, n]);
+        let y = self.canonical(Dot { a, b, batch, m, k, n, a_transposed });
+        self.reshape(y, &ty.shape)
+    }
+
+    fn canonical(&mut self, dot: Dot) -> Value {
+        let few = dot.batch * dot.m.div_ceil(6) * dot.n.div_ceil(64) < 16;
+        match slices(dot.k) {
+            _ if dot.n == 1 || self.dtype(dot.a) != DType::F32 => self.dot_as_reduction(dot),
+            Some(parts) if few && dot.batch == 1 && dot.k >= 2048 => self.dot_in_slices(dot, parts),
+            _ => self.push_dot(dot),
+        }
+    }
+
+    fn push_dot(&mut self, dot: Dot) -> Value {
+        let ty = self.like(dot.a, &[dot.batch, dot.m, dot.n]);
+        let lhs_contract = if dot.a_transposed { vec![1] } else { vec![2] };
+        let op = Op::Dot { lhs_batch: vec![0], rhs_batch: vec![0], lhs_contract, rhs_contract: vec![1] };
+        self.push(op, vec![dot.a, dot.b], ty)
+    }
+
+    /// Parts of K as a batch of dots, summed in order.
+    fn dot_in_slices(&mut self, dot: Dot, parts: usize) -> Value {
+        let (m, n, k) = (dot.m, dot.n, dot.k / parts);
+        let a = if dot.a_transposed {
+            self.reshape(dot.a, &[parts, k, m])
+        } else {
+            let split = self.reshape(dot.a, &[m, parts, k]);
+            self.transpose(split, &[1, 0, 2])
+        };
+        let b = self.reshape(dot.b, &[parts, k, n]);
+        let partial = self.push_dot(Dot { a, b, batch: parts, m, k, n, a_transposed: dot.a_transposed });
+        self.reduce(Reduce::Sum, partial, &[0])
+    }
+
+    /// Matrix by vector, and products of integers: a row of the left side is contiguous, so the sum runs along lanes.
+    fn dot_as_reduction(&mut self, dot: Dot) -> Value {
+        let Dot { a, b, batch, m, k, n, .. } = dot;
+        let (space, axis, a_axes, b_axes) = match (n, dot.a_transposed) {
+            (1, false) => (vec![batch, m, k], 2, [0, 1, 2], [0, 2]),
+            (1, true) => (vec![batch, k, m], 1, [0, 1, 2], [0, 1]),
+            (_, false) => (vec![batch, m, k, n], 2, [0, 1, 2], [0, 2]),
+            (_, true) => (vec![batch, k, m, n], 1, [0, 1, 2], [0, 1]),
+        };
+        let left = self.broadcast(a, &space, &a_axes);
+        let right = if n == 1 {
+            let vector = self.reshape(b, &[batch, k]);
+            self.broadcast(vector, &space, &b_axes)
+        } else {
+            self.broadcast(b, &space, &[b_axes[0], b_axes[1], 3])
+        };
+        let products = self.binary(Binary::Mul, left, right);
+        self.reduce(Reduce::Sum, products, &[axis])
+    }
+}
+
+fn free(rank: usize, batch: &[usize], contract: &[usize]) -> Vec<usize> {
+    (0..rank).filter(|i| !batch.contains(i) && !contract.contains(i)).collect()
+}

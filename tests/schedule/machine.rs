@@ -1,0 +1,174 @@
+//! Runs a step program launch by launch in one arena, and compares.
+
+use nnc::lane::Target;
+use nnc::ops::{DType, Type};
+use nnc::schedule::{Options, Place, StepProgram, memory, plan};
+use nnc::tensor::data::{Data, Tensor};
+use nnc::tensor::interp::{self, Precision};
+use nnc::tensor::{Graph, OutputRole};
+use nnc::tile::interp::BufferData;
+use nnc::tile::{self, Access};
+
+pub const TARGETS: [Target; 3] = [Target::CLIF, Target::AVX2, Target::AVX512];
+
+/// Bytes of all buffers: the arena, poisoned with NaN, and what the runtime owns.
+struct Memory {
+    arena: Vec<u8>,
+    inputs: Vec<Vec<u8>>,
+}
+
+impl Memory {
+    fn bytes(&mut self, program: &StepProgram, buffer: usize) -> Vec<u8> {
+        let size = program.buffers[buffer].ty.bytes();
+        match program.buffers[buffer].place {
+            Place::Arena { offset } => self.arena[offset..offset + size].to_vec(),
+            Place::Input(n) => self.inputs[n].clone(),
+            Place::Constant { data } => program.constants[data].clone(),
+        }
+    }
+
+    fn write(&mut self, program: &StepProgram, buffer: usize, bytes: &[u8]) {
+        match program.buffers[buffer].place {
+            Place::Arena { offset } => self.arena[offset..offset + bytes.len()].copy_from_slice(bytes),
+            Place::Input(n) => self.inputs[n].copy_from_slice(bytes),
+            Place::Constant { .. } => panic!("a kernel writes a constant"),
+        }
+    }
+}
+
+/// The outputs, in order.
+pub fn run_program(program: &StepProgram, inputs: &[(&str, Tensor)]) -> Vec<Tensor> {
+    let find = |name: &str| &inputs.iter().find(|i| i.0 == name).expect("every input is given").1;
+    let owned = program.inputs.iter().map(|b| to_bytes(find(&b.name))).collect();
+    let mut memory = Memory { arena: vec![0xff; program.arena_bytes], inputs: owned };
+    for launch in &program.launches {
+        let kernel = &program.kernels[launch.kernel];
+        let args: Vec<usize> = launch.args.iter().map(|a| a.0 as usize).collect();
+        let mut buffers: Vec<BufferData> =
+            args.iter().map(|a| to_data(&memory.bytes(program, *a), program.buffers[*a].ty.dtype)).collect();
+        for point in (0..kernel.points()).rev() {
+            let fault =
+                tile::interp::run(kernel, &mut buffers, point..point + 1).unwrap_or_else(|e| panic!("{e}\n{kernel}"));
+            assert!(!fault, "a data index is out of range in\n{kernel}");
+        }
+        for ((arg, data), param) in args.iter().zip(&buffers).zip(&kernel.params) {
+            if param.access != Access::Read {
+                memory.write(program, *arg, &data_bytes(data));
+            }
+        }
+    }
+    let result = |b: nnc::schedule::BufferId| {
+        let at = b.0 as usize;
+        let bytes = memory.bytes(program, at);
+        to_tensor(&program.buffers[at].ty, to_data(&bytes, program.buffers[at].ty.dtype))
+    };
+    let mut result = result;
+    program.outputs.iter().map(|o| result(o.buffer)).collect()
+}
+
+fn to_bytes(tensor: &Tensor) -> Vec<u8> {
+    match &tensor.data {
+        Data::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        Data::I32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        Data::U8(v) => v.clone(),
+        Data::Bool(v) => v.iter().map(|b| u8::from(*b)).collect(),
+        other => panic!("no kernel holds {:?}", other.dtype()),
+    }
+}
+
+fn to_data(bytes: &[u8], dtype: DType) -> BufferData {
+    let words = || bytes.chunks_exact(4).map(|c| [c[0], c[1], c[2], c[3]]);
+    match dtype {
+        DType::F32 => BufferData::F32(words().map(f32::from_le_bytes).collect()),
+        DType::I32 => BufferData::I32(words().map(i32::from_le_bytes).collect()),
+        DType::U8 => BufferData::U8(bytes.to_vec()),
+        _ => BufferData::Bool(bytes.iter().map(|b| *b != 0).collect()),
+    }
+}
+
+fn data_bytes(data: &BufferData) -> Vec<u8> {
+    match data {
+        BufferData::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        BufferData::I32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        BufferData::U8(v) => v.clone(),
+        BufferData::Bool(v) => v.iter().map(|b| u8::from(*b)).collect(),
+    }
+}
+
+fn to_tensor(ty: &Type, data: BufferData) -> Tensor {
+    let data = match data {
+        BufferData::F32(v) => Data::F32(v),
+        BufferData::I32(v) => Data::I32(v),
+        BufferData::U8(v) => Data::U8(v),
+        BufferData::Bool(v) => Data::Bool(v),
+    };
+    Tensor { shape: ty.shape.clone(), data }
+}
+
+/// Plans for each target, verifies kernels and memory, and compares all outputs with the tensor interpreter's. All
+/// targets must agree in bits. Gives the plan for AVX-512.
+pub fn check(graph: &Graph, inputs: &[(&str, Tensor)]) -> StepProgram {
+    let expected = interp::run(graph, inputs, Precision::F32).expect("the reference runs");
+    let mut programs = vec![];
+    let mut results: Vec<Vec<Tensor>> = vec![];
+    for target in TARGETS {
+        let program = plan(graph, &Options { target }).expect("the graph has a plan");
+        assert_eq!(memory::verify(&program), Ok(()), "{program}");
+        for kernel in &program.kernels {
+            assert_eq!(tile::verify::verify(kernel), Ok(()), "{kernel}");
+        }
+        results.push(run_program(&program, inputs));
+        programs.push(program);
+    }
+    for ((name, want), got) in graph.outputs.iter().map(|o| &o.name).zip(&expected).zip(&results[2]) {
+        close(name, want, got, &programs[2]);
+    }
+    for other in &results[..2] {
+        for (a, b) in other.iter().zip(&results[2]) {
+            assert_eq!(to_bytes(a), to_bytes(b), "targets differ in bits");
+        }
+    }
+    programs.pop().expect("three plans")
+}
+
+/// Sums in other orders differ by roundings only.
+fn close(name: &str, want: &Tensor, got: &Tensor, program: &StepProgram) {
+    assert_eq!(want.shape, got.shape, "shape of {name}");
+    let scale = want.to_f64().iter().filter(|x| x.is_finite()).fold(1.0f64, |m, x| m.max(x.abs()));
+    for (i, (a, b)) in want.to_f64().iter().zip(got.to_f64()).enumerate() {
+        let same = *a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 2e-5 * scale;
+        if !same {
+            let kernels: String = program.kernels.iter().map(|k| k.to_string()).collect();
+            panic!("{name}[{i}] is {b}, not {a}\n{kernels}\n{program}");
+        }
+    }
+}
+
+/// Numbers in −1..1 that look random and have few bits.
+pub fn floats(shape: &[usize], seed: u64) -> Tensor {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        ((state >> 40) as f32 / (1u64 << 23) as f32) - 1.0
+    };
+    let data = (0..shape.iter().product()).map(|_| next()).collect();
+    Tensor { shape: shape.to_vec(), data: Data::F32(data) }
+}
+
+pub fn ints(shape: &[usize], below: i32, seed: u64) -> Tensor {
+    let unit = floats(shape, seed).to_f64();
+    let data = unit.iter().map(|x| (((x + 1.0) / 2.0 * f64::from(below)) as i32).min(below - 1)).collect();
+    Tensor { shape: shape.to_vec(), data: Data::I32(data) }
+}
+
+pub fn f32s(shape: &[usize]) -> Type {
+    Type::new(DType::F32, shape.to_vec())
+}
+
+pub fn i32s(shape: &[usize]) -> Type {
+    Type::new(DType::I32, shape.to_vec())
+}
+
+pub const RESULT: OutputRole = OutputRole::Result;
