@@ -109,14 +109,14 @@ pub struct Loop {
 }
 
 /// `buffer[index + offset]`, in elements of the buffer.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Address {
     pub buffer: u32,
     pub index: Value,
     pub offset: i64,
 }
 
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Access {
     /// Lane l at `address + l`, for l < count; further lanes read 0 and are not stored.
     Contiguous { count: u16 },
@@ -260,7 +260,7 @@ impl TreeOp {
     }
 }
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum LaneOp {
     /// I64
     IConst(i64),

@@ -359,6 +359,17 @@ impl Extent {
 }
 
 impl Index {
+    /// The tiles it takes indices from.
+    pub fn data(&self) -> Vec<Value> {
+        let mut tiles = vec![];
+        self.walk(&mut |index| {
+            if let Index::Data { tile, .. } = index {
+                tiles.push(*tile);
+            }
+        });
+        tiles
+    }
+
     /// Calls `f` on this expression and every one inside it.
     pub fn walk<'a>(&'a self, f: &mut impl FnMut(&'a Index)) {
         f(self);
@@ -374,6 +385,11 @@ impl Index {
 }
 
 impl View {
+    /// The tiles that its expressions take indices from.
+    pub fn data(&self) -> Vec<Value> {
+        self.exprs().flat_map(Index::data).collect()
+    }
+
     /// The index expressions, then those of the guards.
     pub fn exprs(&self) -> impl Iterator<Item = &Index> {
         self.index.iter().chain(self.guards.iter().map(|g| &g.expr))
@@ -392,14 +408,9 @@ impl TileOp {
             TileOp::Contract { acc, a, b, .. } => vec![*acc, *a, *b],
             TileOp::Philox { seed, step, .. } => vec![*seed, *step],
         };
-        let mut data = |i: &Index| {
-            if let Index::Data { tile, .. } = i {
-                uses.push(*tile);
-            }
-        };
         match self {
-            TileOp::Load(view) => view.exprs().for_each(|e| e.walk(&mut data)),
-            TileOp::Index(index) | TileOp::Philox { index, .. } => index.walk(&mut data),
+            TileOp::Load(view) => uses.extend(view.data()),
+            TileOp::Index(index) | TileOp::Philox { index, .. } => uses.extend(index.data()),
             _ => {}
         }
         uses

@@ -7,11 +7,12 @@
 //! 5. A carry, its initial value and what is yielded have one type, which does not name the loop's own variable.
 //! 6. A view has one index per dimension and the element type of its tile (u8 in memory is i32 in a tile). Stores go
 //!    to `write` or `inout` buffers. A guarded load has a fill of its type; a store has none.
-//! 7. Divisors are ≥ 1. `data` names an i32 tile that broadcasts to the view. Loop bounds use neither row, column
-//!    nor data.
+//! 7. Divisors are ≥ 1. `data` names an i32 tile that broadcasts to the view; where it varies along columns it is
+//!    divided by powers of two only. Loop bounds use neither row, column nor data.
 //! 8. Each operation's arguments and result have the types and extents that [`TileOp`] tells; bool tiles are compared
 //!    by eq and ne only.
-//! 9. The operands of a contraction are loads, and no store to their buffers stands between load and contraction.
+//! 9. The operands of a contraction are loads, and no store to their buffers stands between load and contraction;
+//!    `data` of the left one has one column.
 
 mod ops;
 
@@ -39,8 +40,8 @@ struct Checker<'a> {
     visible: Vec<bool>,
     bound: Vec<bool>,
     in_scope: Vec<bool>,
-    /// The buffer of each load that still holds what the buffer holds.
-    loads: Vec<Option<Buf>>,
+    /// The view of each load that still holds what the buffer holds.
+    loads: Vec<Option<&'a View>>,
 }
 
 fn ensure(condition: bool, message: impl FnOnce() -> String) -> Checked {
@@ -92,7 +93,7 @@ impl<'a> Checker<'a> {
             Stmt::Let { value, op } => {
                 self.op(*value, op).map_err(|e| format!("{value}: {e}"))?;
                 if let TileOp::Load(view) = op {
-                    self.loads[value.0 as usize] = Some(view.buf);
+                    self.loads[value.0 as usize] = Some(view);
                 }
                 self.define(*value, defined)
             }
@@ -185,7 +186,7 @@ impl<'a> Checker<'a> {
     }
 
     fn stored(&mut self, buf: Buf) {
-        for load in self.loads.iter_mut().filter(|l| **l == Some(buf)) {
+        for load in self.loads.iter_mut().filter(|l| l.is_some_and(|view| view.buf == buf)) {
             *load = None;
         }
     }
@@ -203,7 +204,7 @@ impl<'a> Checker<'a> {
         index.walk(&mut |i| {
             let found = match i {
                 Index::Var(var) => self.var(*var),
-                Index::FloorDiv(_, n) | Index::Mod(_, n) => ensure(*n > 0, || format!("division by {n}")),
+                Index::FloorDiv(a, n) | Index::Mod(a, n) => self.division(a, *n),
                 Index::Data { tile, .. } => self.data(*tile, ty),
                 _ => Ok(()),
             };
@@ -212,6 +213,12 @@ impl<'a> Checker<'a> {
             }
         });
         result
+    }
+
+    fn division(&self, index: &Index, n: i64) -> Checked {
+        ensure(n > 0, || format!("division by {n}"))?;
+        let varies = index.data().into_iter().any(|tile| self.kernel.ty(tile).cols != Extent::Fixed(1));
+        ensure(!varies || n.count_ones() == 1, || format!("data that varies along columns is divided by {n}"))
     }
 
     fn data(&self, tile: Value, ty: TileType) -> Checked {

@@ -107,6 +107,9 @@ impl Checker<'_> {
             let loaded = self.loads[operand.0 as usize].is_some();
             ensure(loaded, || format!("the operand {operand} is no load, or its buffer was stored to since"))?;
         }
+        let data = self.loads[a.0 as usize].map(|view| view.data()).unwrap_or_default();
+        let narrow = data.into_iter().all(|tile| self.kernel.ty(tile).cols == Extent::Fixed(1));
+        ensure(narrow, || format!("the indices of the left operand {a} vary along its columns"))?;
         expect(self.kernel.ty(acc), ty)?;
         expect_dtype(ty, DType::F32)?;
         let (rows, k) = self.extents(a);

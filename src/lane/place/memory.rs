@@ -1,0 +1,231 @@
+//! Views: addresses, guards, loads.
+
+use super::Placer;
+use super::affine::{Affine, Expr};
+use super::index::{Live, Position};
+use crate::lane::{Access, Address, Arm, IndexOp, LaneOp, Stmt, Type, Value, VecOp};
+use crate::ops::{Compare, DType};
+use crate::tile::interp::literal_bits;
+use crate::tile::{Guard, Layout, View};
+
+/// What guards leave of an access.
+pub enum Guarded {
+    Never,
+    Where(Live),
+}
+
+impl Placer<'_> {
+    /// The type of vectors of a tile, or from a buffer, of this element type.
+    pub fn vector_type(&self, dtype: DType) -> Type {
+        match dtype {
+            DType::F32 => self.code.f32s(),
+            DType::Bool => self.code.mask(),
+            _ => self.code.i32s(),
+        }
+    }
+
+    /// Every lane a literal's bits.
+    pub fn splat(&mut self, dtype: DType, bits: u32) -> Value {
+        match dtype {
+            DType::F32 => self.code.fsplat(bits),
+            DType::Bool => self.code.first_lanes(if bits != 0 { self.code.lanes } else { 0 }),
+            _ => self.code.isplat(bits as i32),
+        }
+    }
+
+    pub fn guards(&mut self, guards: &[Guard], at: &Position) -> Guarded {
+        let mut at = at.clone();
+        for guard in guards {
+            let expr = self.eval(&guard.expr, &at);
+            let (lo, hi) = (guard.lo, guard.hi - 1);
+            match self.code.lane_range(&expr, at.count) {
+                Some((least, most)) if least >= lo && most <= hi => {}
+                Some((least, most)) if most < lo || least > hi => return Guarded::Never,
+                _ if expr.is_scalar() => {
+                    let slack = self.slack(&expr.base, lo, hi);
+                    let both = at.live.slack.map_or(slack, |s| self.code.index(IndexOp::Min, s, slack));
+                    at.live.slack = Some(both);
+                }
+                _ => {
+                    let mask = self.lane_guard(&expr, lo, hi, at.count);
+                    let both = at.live.mask.map_or(mask, |m| self.code.vec(VecOp::MAnd, &[m, mask]));
+                    at.live.mask = Some(both);
+                }
+            }
+        }
+        Guarded::Where(at.live)
+    }
+
+    /// At least 0 where `lo <= affine <= hi`.
+    fn slack(&mut self, affine: &Affine, lo: i64, hi: i64) -> Value {
+        let (least, most) = self.code.range(affine);
+        let above = affine.offset(-lo);
+        let below = affine.times(-1).offset(hi);
+        if least >= lo {
+            return self.code.value(&below);
+        }
+        let above = self.code.value(&above);
+        if most <= hi {
+            return above;
+        }
+        let below = self.code.value(&below);
+        self.code.index(IndexOp::Min, above, below)
+    }
+
+    fn lane_guard(&mut self, expr: &Expr, lo: i64, hi: i64, count: u16) -> Value {
+        if let (Some(base), true) = (expr.base.known(), expr.vectors.is_empty()) {
+            let inside = |l| (lo..=hi).contains(&(base + expr.lane * i64::from(l)));
+            let lanes: Vec<bool> = (0..self.code.lanes).map(|l| l < count && inside(l)).collect();
+            return self.code.static_mask(&lanes);
+        }
+        let vector = self.code.vector(expr);
+        let (lo, hi) = (self.code.isplat(clip(lo)), self.code.isplat(clip(hi)));
+        let above = self.code.compare(Compare::Ge, vector, lo);
+        let below = self.code.compare(Compare::Le, vector, hi);
+        let inside = self.code.vec(VecOp::MAnd, &[above, below]);
+        let used = self.code.first_lanes(count);
+        if count < self.code.lanes { self.code.vec(VecOp::MAnd, &[inside, used]) } else { inside }
+    }
+
+    /// Index expressions of the dimensions.
+    fn dimensions(&mut self, view: &View, at: &Position) -> Vec<Expr> {
+        view.index.iter().map(|index| self.eval(index, at)).collect()
+    }
+
+    /// Distance in memory, in elements, from the start of the buffer.
+    fn linear(&mut self, view: &View, dims: &[Expr], count: u16) -> Expr {
+        let param = &self.kernel.params[view.buf.0 as usize];
+        match param.layout {
+            Layout::RowMajor => {
+                let step = |sum: Expr, (dim, n): (&Expr, &usize)| sum.times(*n as i64).plus(dim);
+                dims.iter().zip(&param.shape).fold(Expr::default(), step)
+            }
+            Layout::Panel { width } => {
+                let (rows, width) = (param.shape[0] as i64, width as i64);
+                let panel = self.code.floor_div(&dims[1], width, count);
+                let within = dims[1].plus(&panel.times(-width));
+                panel.times(rows * width).plus(&dims[0].times(width)).plus(&within)
+            }
+        }
+    }
+
+    /// The address and kind of access of a vector. `mask`: lanes that may be touched, beyond the first `count`.
+    pub fn access(
+        &mut self,
+        view: &View,
+        dims: &[Expr],
+        count: u16,
+        mask: Option<Value>,
+        load: bool,
+    ) -> (Address, Access) {
+        let linear = self.linear(view, dims, count);
+        let (index, offset) = self.code.split_value(&linear.base);
+        let address = Address { buffer: view.buf.0, index, offset };
+        let access = match linear.lane {
+            0 if load => Some(Access::Splat),
+            0 if count > 1 => None,
+            0 | 1 => Some(Access::Contiguous { count }),
+            stride => Some(Access::Strided { stride, count }),
+        };
+        if let (Some(access), None, true) = (access, mask, linear.vectors.is_empty()) {
+            return (address, access);
+        }
+        let varying = Expr { base: Affine::default(), ..linear };
+        let offsets = self.code.vector(&varying);
+        let used = self.code.first_lanes(count);
+        let mask = match mask {
+            Some(mask) if count < self.code.lanes => self.code.vec(VecOp::MAnd, &[mask, used]),
+            Some(mask) => mask,
+            None => used,
+        };
+        (address, Access::Indexed { offsets, mask })
+    }
+
+    /// Loads a vector of a view.
+    pub fn load(&mut self, view: &View, dtype: DType, at: &Position) -> Value {
+        let fill = view.fill.map_or(0, |fill| literal_bits(fill, dtype));
+        match self.guards(&view.guards, at) {
+            Guarded::Never => self.splat(dtype, fill),
+            Guarded::Where(live) => {
+                let at = Position { live, ..at.clone() };
+                let dims = self.dimensions(view, &at);
+                match (live.mask, live.slack) {
+                    (Some(_), _) => self.load_masked(view, dtype, &dims, &at, fill),
+                    (None, Some(slack)) => self.load_guarded(view, dtype, &dims, at.count, slack, fill),
+                    (None, None) => self.load_plain(view, dtype, &dims, at.count, None),
+                }
+            }
+        }
+    }
+
+    fn load_plain(&mut self, view: &View, dtype: DType, dims: &[Expr], count: u16, mask: Option<Value>) -> Value {
+        let (address, access) = self.access(view, dims, count, mask, true);
+        self.code.emit(self.vector_type(dtype), LaneOp::Load { address, access })
+    }
+
+    /// Lanes whose guard fails are not touched: they read 0, and the fill is selected where it is another value.
+    fn load_masked(&mut self, view: &View, dtype: DType, dims: &[Expr], at: &Position, fill: u32) -> Value {
+        let mask = self.live_mask(at.live);
+        let loaded = self.load_plain(view, dtype, dims, at.count, mask);
+        match mask {
+            Some(mask) if fill != 0 => {
+                let fill = self.splat(dtype, fill);
+                self.code.select(mask, loaded, fill)
+            }
+            _ => loaded,
+        }
+    }
+
+    /// A guard for all lanes: the indices are clamped and the fill is selected. Where an index that varies by lane
+    /// could leave the buffer, the load stands in an `if`.
+    fn load_guarded(&mut self, view: &View, dtype: DType, dims: &[Expr], count: u16, slack: Value, fill: u32) -> Value {
+        let cond = self.code.at_least_zero(slack);
+        let fill = self.splat(dtype, fill);
+        let Some(clamped) = self.clamped(view, dims, count) else {
+            self.code.open();
+            let loaded = self.load_plain(view, dtype, dims, count, None);
+            let then = Arm { body: self.code.close(), yields: vec![loaded] };
+            let otherwise = Arm { body: vec![], yields: vec![fill] };
+            let result = self.code.fresh(self.vector_type(dtype));
+            self.code.push(Stmt::If { cond, then, otherwise, results: vec![result] });
+            return result;
+        };
+        let loaded = self.load_plain(view, dtype, &clamped, count, None);
+        let mask = self.code.splat_cond(cond);
+        self.code.select(mask, loaded, fill)
+    }
+
+    /// The indices within the shape, or `None` where lanes differ and may lie outside.
+    fn clamped(&mut self, view: &View, dims: &[Expr], count: u16) -> Option<Vec<Expr>> {
+        let shape = &self.kernel.params[view.buf.0 as usize].shape;
+        let mut out = vec![];
+        for (dim, n) in dims.iter().zip(shape) {
+            let last = *n as i64 - 1;
+            let range = self.code.lane_range(dim, count);
+            if range.is_none_or(|(lo, hi)| lo >= 0 && hi <= last) {
+                out.push(dim.clone());
+            } else if dim.is_scalar() {
+                let zero = Expr::scalar(Affine::constant(0));
+                let low = self.code.extreme(IndexOp::Max, dim, &zero);
+                out.push(self.code.extreme(IndexOp::Min, &low, &zero.offset(last)));
+            } else {
+                return None;
+            }
+        }
+        Some(out)
+    }
+
+    /// Address and kind of access of a store; `None` where it does nothing. The condition, if any, must hold.
+    pub fn store_access(&mut self, view: &View, at: &Position) -> Option<(Address, Access, Option<Value>)> {
+        let Guarded::Where(live) = self.guards(&view.guards, at) else { return None };
+        let at = Position { live, ..at.clone() };
+        let dims = self.dimensions(view, &at);
+        let (address, access) = self.access(view, &dims, at.count, live.mask, false);
+        let cond = live.slack.map(|slack| self.code.at_least_zero(slack));
+        Some((address, access, cond))
+    }
+}
+
+fn clip(n: i64) -> i32 {
+    n.clamp(i32::MIN.into(), i32::MAX.into()) as i32
+}
