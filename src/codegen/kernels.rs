@@ -2,7 +2,7 @@
 
 use super::{CodegenOptions, CompiledKernel, clif, errors, x86};
 use crate::diag::Diagnostic;
-use crate::lane::{self, Target, verify};
+use crate::lane::{self, Target, place, verify};
 use crate::tile;
 use cranelift::codegen::Context;
 use cranelift::codegen::control::ControlPlane;
@@ -63,7 +63,7 @@ fn compile_one(
 }
 
 fn placed(kernel: &tile::Kernel, target: Target) -> Result<lane::Kernel, Diagnostic> {
-    let lane = place_with(kernel, target).map_err(|e| errors::internal(&kernel.name, &e))?;
+    let lane = place::place(kernel, target);
     verify::verify(&lane).map_err(|e| errors::internal(&kernel.name, &e))?;
     Ok(lane)
 }
@@ -78,9 +78,4 @@ pub fn machine(kernel: &lane::Kernel, isa: &dyn TargetIsa) -> Result<Machine, Di
         return Err(errors::internal(&kernel.name, "the code calls a library"));
     }
     Ok(Machine { bytes: code.code_buffer().to_vec(), alignment: u64::from(code.buffer.alignment).max(64) })
-}
-
-/// Until `lane::place` lands.
-fn place_with(_: &tile::Kernel, _: Target) -> Result<lane::Kernel, String> {
-    Err("placement is not there yet".into())
 }

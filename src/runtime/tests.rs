@@ -1,3 +1,5 @@
 //! Machine code against the interpreters, the step function, threads and state.
 
 mod lanes;
+mod programs;
+mod samples;

@@ -1,0 +1,55 @@
+//! Tile kernels all the way (expand, place, Cranelift, step function) against the tile interpreter, in bits.
+
+use crate::codegen::{self, clif::isa};
+use crate::lane::{Target, place, verify::verify};
+use crate::ops::DType;
+use crate::runtime::harness::{self, Noise, same_bits};
+use crate::tile::interp::{self, BufferData};
+use crate::tile::{Kernel, Param, expand, parse::parse, samples};
+
+fn bytes(data: &BufferData) -> Vec<u8> {
+    match data {
+        BufferData::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        BufferData::I32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        BufferData::U8(v) => v.clone(),
+        BufferData::Bool(v) => v.iter().map(|&b| b.into()).collect(),
+    }
+}
+
+/// Moderate numbers; integers from -1 to 10, so that some indices are out of range.
+fn data(param: &Param, noise: &mut Noise) -> BufferData {
+    let n = param.shape.iter().product();
+    let logical = match param.dtype {
+        DType::F32 => BufferData::F32((0..n).map(|_| noise.word() as i32 as f32 / 1e9).collect()),
+        DType::I32 => BufferData::I32((0..n).map(|_| (noise.word() % 12) as i32 - 1).collect()),
+        DType::U8 => BufferData::U8((0..n).map(|_| noise.word() as u8).collect()),
+        _ => BufferData::Bool((0..n).map(|_| noise.word() & 1 == 1).collect()),
+    };
+    BufferData::laid_out(param, &logical)
+}
+
+fn check(text: &str, workers: usize) {
+    let kernel: Kernel = parse(text).unwrap();
+    let mut noise = Noise(text.len() as u64);
+    let mut expected: Vec<_> = kernel.params.iter().map(|p| data(p, &mut noise)).collect();
+    let mut found: Vec<_> = expected.iter().map(bytes).collect();
+    let fault = interp::run(&kernel, &mut expected, 0..kernel.points()).unwrap();
+
+    let lane = place::place(&expand::expand(&kernel), Target::CLIF);
+    verify(&lane).unwrap_or_else(|e| panic!("{e}\n{lane}"));
+    let machine = codegen::machine(&lane, isa::host().unwrap().as_ref()).unwrap();
+    assert_eq!(harness::run(&lane, machine, &mut found, workers), fault, "fault of {}", kernel.name);
+    for (param, (e, f)) in kernel.params.iter().zip(expected.iter().zip(&found)) {
+        same_bits(param.dtype, &bytes(e), f, &format!("`{}` of\n{text}\n{lane}", param.name));
+    }
+}
+
+#[test]
+fn samples_have_the_bits_of_the_interpreter() {
+    samples::ALL.iter().for_each(|text| check(text, 1));
+}
+
+#[test]
+fn and_with_any_number_of_workers() {
+    samples::ALL.iter().for_each(|text| check(text, 3));
+}
