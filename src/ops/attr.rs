@@ -119,43 +119,42 @@ fn as_pad(attr: Attr) -> Option<Pad> {
 
 // ── codecs without dimensions ──
 
-/// Defines a codec from a type and its two conversions.
+/// Defines a codec from an owned and a borrowed type and the two conversions.
 macro_rules! plain {
-    ($(#[$doc:meta])* $name:ident: $ty:ty, $encode:expr, $decode:expr) => {
-        $(#[$doc])*
+    ($name:ident: $owned:ty as $borrowed:ty, $encode:expr, $decode:expr) => {
         pub struct $name;
 
         impl $name {
-            pub fn encode<D>(key: &'static str, value: &$ty, out: &mut Attrs<D>) {
-                let encode: fn(&$ty) -> Attr<D> = $encode;
+            pub fn encode<D>(key: &'static str, value: &$borrowed, out: &mut Attrs<D>) {
+                let encode: fn(&$borrowed) -> Attr<D> = $encode;
                 out.push((key, encode(value)));
             }
 
-            pub fn decode(key: &str, from: &mut Parsed) -> Result<$ty, String> {
+            pub fn decode(key: &str, from: &mut Parsed) -> Result<$owned, String> {
                 from.decode(key, $decode)
             }
 
-            pub fn map<D, E, X>(value: &$ty, _: &mut impl FnMut(&D) -> Result<E, X>) -> Result<$ty, X> {
-                Ok(value.clone())
+            pub fn map<D, E, X>(value: &$borrowed, _: &mut impl FnMut(&D) -> Result<E, X>) -> Result<$owned, X> {
+                Ok(value.to_owned())
             }
         }
     };
 }
 
-plain!(Nat: usize, |n| nat(n), as_nat);
-plain!(Nats: Vec<usize>, |ns| list(ns, nat), |a| as_list(a, as_nat));
-plain!(Pads: Vec<Pad>, |pads| list(pads, pad_attr), |a| as_list(a, as_pad));
-plain!(Key: u64, |bits| Attr::Hex(*bits), |a| as_int(a).map(|n| n as u64));
-plain!(Ty: DType, |dtype| Attr::Word(dtype.name().to_string()), |a| match a {
+plain!(Nat: usize as usize, |n| nat(n), as_nat);
+plain!(Nats: Vec<usize> as [usize], |ns| list(ns, nat), |a| as_list(a, as_nat));
+plain!(Pads: Vec<Pad> as [Pad], |pads| list(pads, pad_attr), |a| as_list(a, as_pad));
+plain!(Key: u64 as u64, |bits| Attr::Hex(*bits), |a| as_int(a).map(|n| n as u64));
+plain!(Ty: DType as DType, |dtype| Attr::Word(dtype.name().to_string()), |a| match a {
     Attr::Word(word) => DType::from_name(&word),
     _ => None,
 });
-plain!(Text: String, |text| Attr::Text(text.clone()), |a| match a {
+plain!(Text: String as str, |text| Attr::Text(text.to_string()), |a| match a {
     Attr::Text(text) => Some(text),
     _ => None,
 });
-plain!(Lit: Literal, |literal| Attr::Lit(*literal), as_literal);
-plain!(Lits: Vec<Literal>, |items| list(items, |l| Attr::Lit(*l)), |a| as_list(a, as_literal));
+plain!(Lit: Literal as Literal, |literal| Attr::Lit(*literal), as_literal);
+plain!(Lits: Vec<Literal> as [Literal], |items| list(items, |l| Attr::Lit(*l)), |a| as_list(a, as_literal));
 
 fn as_literal(attr: Attr) -> Option<Literal> {
     match attr {
