@@ -11,7 +11,7 @@ use crate::ops::dim::Dim;
 use crate::ops::{Binary, DType, Op, Reduce, Type, Unary};
 use crate::source::Span;
 use crate::syntax::ast::{self, BlockItem, Expr, ExprKind, Member, Minimize, TypedMember};
-use crate::tensor::{self, Graph, Origin};
+use crate::tensor::{self, Graph, Origin, OutputRole};
 use std::rc::Rc;
 
 /// An optimizer with the name under which its state is kept.
@@ -122,7 +122,7 @@ impl Checker {
         if let Some(phase) = &mut self.phase
             && !phase.losses.iter().any(|(n, ..)| *n == name)
         {
-            phase.losses.push((name, loss, weight));
+            phase.losses.push((name, loss, OutputRole::Report { weight }));
         }
     }
 
@@ -157,7 +157,10 @@ impl Checker {
             self.params.iter().filter(|p| p.kind == ParamKind::Trainable).filter_map(present).collect();
         let reached = reached(&self.graph.emit.graph, loss, &leaves);
         let depends = |p: &ParamInfo| present(p).is_some_and(|x| reached[x.0 as usize]);
-        (0..self.params.len()).filter(|&i| trainable(&self.params[i]) && depends(&self.params[i])).collect()
+        let all = 0..self.params.len();
+        let mut found: Vec<usize> = all.filter(|&i| trainable(&self.params[i]) && depends(&self.params[i])).collect();
+        found.sort_by_key(|&i| self.declaration_order(&self.params[i]));
+        found
     }
 
     fn gradients(&mut self, loss: tensor::Value, wanted: &[usize], span: Span) -> Vec<Target> {
@@ -185,13 +188,16 @@ impl Checker {
     fn clip(&mut self, loss: tensor::Value, targets: &mut [Target]) -> super::emit::Checked<Option<tensor::Value>> {
         let knobs = self.train.knobs;
         let emit = &mut self.graph.emit;
-        let mut good = emit.is_finite(loss)?;
+        let loss_is_finite = emit.is_finite(loss)?;
+        let mut good = loss_is_finite;
         let mut norm_is_finite = None;
         if knobs.clip_norm.is_some() || knobs.skip_nonfinite {
             let norm = global_norm(emit, targets)?;
             let finite = emit.is_finite(norm)?;
             norm_is_finite = Some(finite);
-            good = emit.zip(Binary::And, good, finite)?;
+            if knobs.skip_nonfinite {
+                good = emit.zip(Binary::And, good, finite)?;
+            }
             if let Some(limit) = knobs.clip_norm {
                 scale_to(emit, targets, norm, limit)?;
             }
@@ -205,7 +211,6 @@ impl Checker {
         if knobs.skip_nonfinite {
             return Ok(Some(good));
         }
-        let loss_is_finite = self.graph.emit.is_finite(loss)?;
         if let Some(phase) = &mut self.phase {
             phase.checks.push(("loss is finite".into(), loss_is_finite));
             phase.checks.extend(norm_is_finite.map(|x| ("gradient norm is finite".into(), x)));

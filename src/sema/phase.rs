@@ -19,10 +19,9 @@ pub struct PhaseState {
     pub kind: PhaseKind,
     /// Batch size.
     pub size: Dim,
-    /// Name, value, weight.
-    pub reports: Vec<(Rc<str>, tensor::Value, tensor::Value)>,
+    pub reports: Vec<(Rc<str>, tensor::Value, OutputRole)>,
     /// Losses, which are reported under a name of their own unless the user does.
-    pub losses: Vec<(Rc<str>, tensor::Value, tensor::Value)>,
+    pub losses: Vec<(Rc<str>, tensor::Value, OutputRole)>,
     pub checks: Vec<(String, tensor::Value)>,
 }
 
@@ -240,10 +239,12 @@ impl Checker {
         }
         let result = self.emit(at).tensor(&value).map(Value::Tensor);
         let Value::Tensor(node) = self.settle(result) else { return };
-        let node = if kind == PhaseKind::Predict { Some(node) } else { self.scalar_f32(node, at) };
-        let (Some(node), Some(weight)) = (node, self.rows_weight()) else { return };
-        if let Some(phase) = &mut self.phase {
-            phase.reports.push((name.text.clone(), node, weight));
+        let role = match kind {
+            PhaseKind::Predict => Some((node, OutputRole::Result)),
+            _ => self.scalar_f32(node, at).zip(self.rows_weight()).map(|(x, w)| (x, OutputRole::Report { weight: w })),
+        };
+        if let (Some(phase), Some((node, role))) = (&mut self.phase, role) {
+            phase.reports.push((name.text.clone(), node, role));
         }
     }
 
@@ -264,12 +265,8 @@ impl Checker {
             graph.output(&**path, OutputRole::Update, self.graph.current[path]);
         }
         let own = |name: &Rc<str>| phase.reports.iter().any(|(n, ..)| n == name);
-        for (name, value, weight) in phase.losses.iter().filter(|(n, ..)| !own(n)).chain(&phase.reports) {
-            let role = match phase.kind {
-                PhaseKind::Predict => OutputRole::Result,
-                _ => OutputRole::Report { weight: *weight },
-            };
-            graph.output(&**name, role, *value);
+        for (name, value, role) in phase.losses.iter().filter(|(n, ..)| !own(n)).chain(&phase.reports) {
+            graph.output(&**name, role.clone(), *value);
         }
         for (name, value) in phase.checks {
             graph.output(name, OutputRole::Check, value);

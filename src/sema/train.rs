@@ -5,8 +5,9 @@ use super::checker::{Checker, GraphKind, GraphState};
 use super::data::DataInfo;
 use super::defs::Def;
 use super::layer::Place;
-use super::model::{self, PhaseKind, Unit};
+use super::model::{self, ParamKind, PhaseKind, Unit};
 use super::optimizer::Choice;
+use super::param::ParamInfo;
 use super::scope::{Frame, Owner};
 use super::settings::Knobs;
 use crate::diag::{Code, Diagnostic};
@@ -165,7 +166,10 @@ impl Checker {
                 span: instance.span,
             });
         }
-        for info in &self.params {
+        // By layer and declaration, not by what a call happened to need first; optimizer state follows.
+        let mut params: Vec<&ParamInfo> = self.params.iter().collect();
+        params.sort_by_key(|p| self.declaration_order(p));
+        for info in params {
             let shape: Option<Vec<usize>> =
                 info.ty.shape.iter().map(|d| d.known().and_then(|n| usize::try_from(n).ok())).collect();
             if let Some(shape) = shape
@@ -174,6 +178,14 @@ impl Checker {
                 let ty = Type::new(info.ty.dtype, shape);
                 out.params.push(model::Param { path: info.path.to_string(), kind: info.kind, ty, span: info.span });
             }
+        }
+    }
+
+    /// A sort key: by layer, then by place in the layer; optimizer state last.
+    pub fn declaration_order(&self, p: &ParamInfo) -> (bool, Option<usize>, u32) {
+        match p.kind {
+            ParamKind::OptState => (true, None, 0),
+            _ => (false, self.instances.iter().position(|i| i.path == p.layer), p.span.start),
         }
     }
 
