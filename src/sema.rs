@@ -16,6 +16,7 @@ mod defs;
 pub mod emit;
 mod expr;
 mod function;
+mod grad;
 mod layer;
 pub mod model;
 mod optimizer;
@@ -59,7 +60,7 @@ pub fn check(files: &[ast::File], overrides: &[(String, String)]) -> (Model, Vec
         checker.check_models(&blocks, &mut model);
     }
     checker.check_data_items(&blocks, &mut model);
-    checker.check_uncalled(items);
+    checker.check_uncalled(items, !trains.is_empty());
     let lets: Vec<String> = model.lets.iter().map(|(name, ..)| name.clone()).collect();
     checker.check_overrides(&lets);
     (model, checker.diags)

@@ -21,6 +21,12 @@ impl Checker {
         if let Some(value) = self.eval_rounding(callee, &first, args, span) {
             return value;
         }
+        if let ExprKind::Name(name) = &callee.kind
+            && &*name.text == "grad"
+            && self.is_free(name)
+        {
+            return self.eval_grad(args, span);
+        }
         match self.eval(callee) {
             Value::Function(Callable::Constructor(block)) => self.construct(&block, first, args, span),
             Value::Function(f) => {
@@ -58,7 +64,7 @@ impl Checker {
             "ceil" => Round::Ceil,
             _ => return None,
         };
-        if self.find_local(&name.text).is_some() || self.defs.get(&name.text, name.span.file).is_some() {
+        if !self.is_free(name) {
             return None;
         }
         if let Some(value) = self.rounded_quotient(round, value, span) {
@@ -66,6 +72,11 @@ impl Checker {
         }
         let value = self.eval(value);
         Some(self.round_float(round, value, span))
+    }
+
+    /// Whether no file gives the name a meaning of its own.
+    fn is_free(&mut self, name: &ast::Name) -> bool {
+        self.find_local(&name.text).is_none() && self.defs.get(&name.text, name.span.file).is_none()
     }
 
     fn eval_args(&mut self, first: Option<(Value, Span)>, args: &[ast::Arg]) -> Vec<CallArg> {

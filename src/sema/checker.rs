@@ -76,8 +76,7 @@ pub struct Checker {
     /// Layers whose construction has begun: a layer cannot contain itself.
     pub constructing: Vec<Rc<crate::syntax::ast::BlockItem>>,
     pub training: bool,
-    /// Elaborating a definition by itself, with opaque arguments: what depends on their values is not an error.
-    pub probing: bool,
+    pub probing: Probing,
     pub phase: Option<PhaseState>,
     pub train: TrainState,
     next_symbol: u32,
@@ -90,8 +89,29 @@ pub struct Override {
     pub used: bool,
 }
 
-/// Codes that say "this depends on a value that is not known": silent while probing.
-const NEEDS_VALUES: [Code; 5] = [Code(204), Code(210), Code(306), Code(409), Code(205)];
+/// Elaborating a definition by itself, with opaque arguments: what depends on their values is not an error.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
+pub enum Probing {
+    Off,
+    /// The dimensions of arguments are opaque symbols.
+    Dims,
+    /// Integer arguments are opaque too.
+    Ints,
+    /// The file has real uses elsewhere: shapes are judged only there.
+    NamesOnly,
+}
+
+impl Probing {
+    /// Whether a diagnostic may be due to what is opaque.
+    fn silences(self, code: Code) -> bool {
+        let needs_dims = [204, 205, 210, 306, 353, 354, 357, 359, 409].contains(&code.0);
+        let needs_ints = [258, 356].contains(&code.0);
+        let is_shape = (300..400).contains(&code.0);
+        (self >= Probing::Dims && needs_dims)
+            || (self >= Probing::Ints && needs_ints)
+            || (self == Probing::NamesOnly && is_shape)
+    }
+}
 
 impl Checker {
     pub fn new(defs: Defs, diags: Vec<Diagnostic>, overrides: &[(String, String)]) -> Self {
@@ -112,7 +132,7 @@ impl Checker {
             place: None,
             constructing: vec![],
             training: false,
-            probing: false,
+            probing: Probing::Off,
             phase: None,
             train: TrainState::default(),
             next_symbol: 0,
@@ -123,7 +143,7 @@ impl Checker {
     pub fn report(&mut self, diag: Diagnostic) -> Value {
         let diag = self.show_callers(diag);
         let place = |d: &Diagnostic| d.labels.first().map(|l| l.span);
-        let silent = self.probing && NEEDS_VALUES.contains(&diag.code);
+        let silent = self.probing.silences(diag.code);
         let known = self.diags.iter().any(|d| d.code == diag.code && place(d) == place(&diag));
         if !silent && !known {
             self.diags.push(diag);

@@ -34,7 +34,7 @@ impl Checker {
             ExprKind::Tuple(_) => self.report(stray_tuple(expr.span)),
             ExprKind::Paren(inner) => self.eval(inner),
             ExprKind::If { cond, then, otherwise } => self.eval_if(cond, then, otherwise.as_deref()),
-            ExprKind::Scan(_) => self.report(super::unsupported::scan(expr.span)),
+            ExprKind::Scan(_) => self.report(super::unsupported::scan(scan_word(expr.span))),
             ExprKind::Error => Value::Error,
         }
     }
@@ -53,7 +53,16 @@ impl Checker {
             },
             Value::Instance(id) => self.member_of(id, name),
             Value::Error => Value::Error,
-            Value::Data(data) => self.report(data_is_no_value(&data, name)),
+            Value::Data(data) => {
+                let is_split = self.data(&data).is_some_and(|d| d.model.splits.iter().any(|s| *s.name == *name.text));
+                let what = format!("{data}.{}", name.text);
+                let diag = if is_split {
+                    split_is_no_value(&what, name)
+                } else {
+                    super::unsupported::data_value(&what, name.span)
+                };
+                self.report(diag)
+            }
             other => self.report(no_fields(name, other.describe())),
         }
     }
@@ -279,6 +288,11 @@ fn mentions_training(cond: &Expr) -> bool {
     }
 }
 
+/// The word `scan` of a whole loop.
+fn scan_word(span: Span) -> Span {
+    Span { end: span.end.min(span.start + 4), ..span }
+}
+
 fn stray_tuple(span: Span) -> Diagnostic {
     Diagnostic::error(Code(203), "several values in parentheses are no value")
         .label(span, "only `scan` takes this")
@@ -301,8 +315,8 @@ fn no_fields(name: &ast::Name, what: &str) -> Diagnostic {
         .label(name.span, "only records and layers have fields")
 }
 
-fn data_is_no_value(data: &str, name: &ast::Name) -> Diagnostic {
-    Diagnostic::error(Code(203), format!("`{data}.{}` is not a value", name.text))
+fn split_is_no_value(what: &str, name: &ast::Name) -> Diagnostic {
+    Diagnostic::error(Code(203), format!("`{what}` is not a value"))
         .label(name.span, "a split stands after `in`, as in `step (x) in Data.train |> batch(64)`")
 }
 

@@ -70,6 +70,11 @@ impl Instance {
         &self.place.path
     }
 
+    /// Whether an error took the place of this member.
+    pub fn is_broken(&self, name: &str) -> bool {
+        self.members.iter().any(|(n, h)| &*n.text == name && matches!(h, Held::Value(Value::Error)))
+    }
+
     /// The state with this name.
     pub fn state(&self, name: &str) -> Option<usize> {
         self.members.iter().find_map(|(n, held)| match held {
@@ -227,9 +232,8 @@ impl Checker {
                 }
             }
             Member::Typed(m) => {
-                if let Some(index) = self.declare_state(id, m) {
-                    self.hold(id, &m.name, Held::State(index));
-                }
+                let held = self.declare_state(id, m).map_or(Held::Value(Value::Error), Held::State);
+                self.hold(id, &m.name, held);
             }
             Member::Setting(s) => {
                 let mut place = self.instances[id.0 as usize].place.clone();

@@ -12,6 +12,7 @@ use crate::ops::{Binary, DType, Op, Reduce, Type, Unary};
 use crate::source::Span;
 use crate::syntax::ast::{self, BlockItem, Expr, ExprKind, Member, Minimize, TypedMember};
 use crate::tensor::{self, Graph, Origin, OutputRole};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// An optimizer with the name under which its state is kept.
@@ -242,7 +243,7 @@ impl Checker {
             .take(function.params.len())
             .map(|x| CallArg { label: None, value: Value::Tensor(x), span })
             .collect();
-        let before: Vec<(Rc<str>, tensor::Value)> = self.graph.current.iter().map(|(n, &x)| (n.clone(), x)).collect();
+        let before = self.graph.current.clone();
         let layer = Some(self.params[target.index].layer.clone());
         let outer = std::mem::replace(&mut self.graph.emit.origin, Origin { layer, span });
         let value = self.call_function(&function, owner, args, span);
@@ -258,10 +259,10 @@ impl Checker {
     }
 
     /// Where `good` is false, everything that changed since `before` keeps its old value.
-    fn guard(&mut self, before: &[(Rc<str>, tensor::Value)], good: tensor::Value) {
+    pub fn guard(&mut self, before: &HashMap<Rc<str>, tensor::Value>, good: tensor::Value) {
         for path in self.graph.updated.clone() {
             let new = self.graph.current[&path];
-            let old = before.iter().find(|(n, _)| *n == path).map(|(_, x)| *x).or_else(|| self.input_of(&path));
+            let old = before.get(&path).copied().or_else(|| self.input_of(&path));
             if let Some(old) = old.filter(|&x| x != new) {
                 let [c, a, b] = [good, new, old].map(Value::Tensor);
                 if let Ok(kept) = self.graph.emit.select(&c, &a, &b) {

@@ -39,7 +39,7 @@ impl Checker {
             Some("param") => ParamKind::Trainable,
             Some("buffer") => ParamKind::Buffer,
             Some("state") => {
-                self.report(super::unsupported::state(m.span));
+                self.report(super::unsupported::state(m.name.span));
                 return None;
             }
             word => {
@@ -177,7 +177,9 @@ impl Checker {
 
     pub fn assign_member(&mut self, id: InstanceId, name: &ast::Name, value: Value) {
         let Some(index) = self.instances[id.0 as usize].state(&name.text) else {
-            self.report(assign_to_member(name));
+            if !self.instances[id.0 as usize].is_broken(&name.text) {
+                self.report(assign_to_member(name));
+            }
             return;
         };
         if self.params[index].kind == ParamKind::Trainable {

@@ -147,7 +147,11 @@ impl Checker {
             ExprKind::Error => return false,
             _ => return self.fail(not_data(base.span)),
         };
-        let Value::Data(data) = self.eval_name(name) else { return self.fail(not_data(base.span)) };
+        let data = match self.eval_name(name) {
+            Value::Data(data) => data,
+            Value::Error => return false,
+            _ => return self.fail(not_data(base.span)),
+        };
         let Some(info) = self.data(&data) else { return false };
         let names: Vec<&str> = info.model.splits.iter().map(|s| &*s.name).collect();
         match split {

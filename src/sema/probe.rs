@@ -3,7 +3,7 @@
 //! Arguments are opaque: each capital a fresh symbol, each `int` too. What depends on their values stays silent.
 
 use super::call::{block_name, is_layer};
-use super::checker::{Checker, GraphKind, GraphState};
+use super::checker::{Checker, GraphKind, GraphState, Probing};
 use super::layer::Place;
 use super::model::Model;
 use super::scope::{BoundDim, Frame, Owner, Pack, is_capital};
@@ -19,28 +19,32 @@ use std::rc::Rc;
 impl Checker {
     /// Elaborates each `model` of a file without `train`.
     pub fn check_models(&mut self, blocks: &[Rc<ast::BlockItem>], out: &mut Model) {
-        self.probing = true;
         for block in blocks.iter().filter(|b| &*b.word.text == "model") {
+            self.probing = needed_probing(&block.params);
             let graphs = self.probe_layer(block, &["forward"]);
             out.functions.extend(graphs);
         }
         self.export_layers(out);
-        self.probing = false;
+        self.probing = Probing::Off;
     }
 
     /// Elaborates functions and layers of the user's file that nothing has called.
-    pub fn check_uncalled(&mut self, items: &[ast::Item]) {
-        self.probing = true;
+    pub fn check_uncalled(&mut self, items: &[ast::Item], has_train: bool) {
+        let depth = |params: &[Param]| if has_train { Probing::NamesOnly } else { needed_probing(params) };
         for item in items {
             match item {
                 ast::Item::Fn(f) if !self.entered.contains(&f.span) => {
+                    self.probing = if packs(f) > 1 { Probing::NamesOnly } else { depth(&f.params) };
                     self.probe_function(f, Owner::None);
                 }
-                ast::Item::Block(b) if is_layer(b) => self.check_uncalled_methods(b),
+                ast::Item::Block(b) if is_layer(b) => {
+                    self.probing = depth(&b.params);
+                    self.check_uncalled_methods(b);
+                }
                 _ => {}
             }
         }
-        self.probing = false;
+        self.probing = Probing::Off;
     }
 
     fn check_uncalled_methods(&mut self, block: &Rc<ast::BlockItem>) {
@@ -180,10 +184,9 @@ impl Checker {
         {
             return Some((value, span));
         }
-        match (self.opaque_argument(param), &param.default) {
-            (Some((_, value)), _) => Some((value, span)),
-            (None, Some(default)) => Some((self.eval(default), span)),
-            (None, None) => None,
+        match &param.default {
+            Some(default) => Some((self.eval(default), span)),
+            None => self.opaque_argument(param).map(|(_, value)| (value, span)),
         }
     }
 
@@ -209,6 +212,20 @@ impl Checker {
             TypeKind::List(_) | TypeKind::Error => None,
         }
     }
+}
+
+/// What is opaque when these parameters have no arguments.
+fn needed_probing(params: &[Param]) -> Probing {
+    let is_int =
+        |p: &Param| matches!(&p.ty, Some(TypeExpr { kind: TypeKind::Named { name, .. }, .. }) if &*name.text == "int");
+    if params.iter().any(|p| is_int(p) && p.default.is_none()) { Probing::Ints } else { Probing::Dims }
+}
+
+/// Packs that the arguments name; of two, one is usually empty or equal to the other.
+fn packs(f: &Function) -> usize {
+    let (mut names, mut packs) = (vec![], vec![]);
+    f.params.iter().filter_map(|p| p.ty.as_ref()).for_each(|t| open_names(t, &mut names, &mut packs));
+    packs.len()
 }
 
 /// `n` of the condition `name % n == 0`.

@@ -53,9 +53,7 @@ impl Checker {
             }
             Stmt::Report { args, span } => self.eval_report(args, *span),
             Stmt::Minimize(m) => self.eval_minimize(m),
-            Stmt::Every { span, .. } => {
-                self.report(super::unsupported::every_in_step(*span));
-            }
+            Stmt::Every { count, unit, body, .. } => self.eval_every(count, unit, body),
             Stmt::Expr(e) => return self.eval(e),
             Stmt::Error(_) => return Value::Error,
         }

@@ -23,8 +23,8 @@ pub fn directive(word: &str, span: Span) -> Diagnostic {
     not_yet(604, &format!("`{word}`"), span)
 }
 
-pub fn every_in_step(span: Span) -> Diagnostic {
-    not_yet(605, "`every` inside a step", span).help("around `validate` it works: `every 500 steps { validate … }`")
+pub fn every_epochs_in_step(span: Span) -> Diagnostic {
+    not_yet(605, "`every … epochs` inside a step", span).help("`every 5 steps { … }` works")
 }
 
 pub fn source(name: &str, span: Span) -> Diagnostic {
@@ -49,6 +49,10 @@ pub fn conversion(name: &str, span: Span) -> Diagnostic {
 
 pub fn nested_split(span: Span) -> Diagnostic {
     not_yet(611, "a split of a split", span).help("a part that the source has of its own can be split")
+}
+
+pub fn data_value(what: &str, span: Span) -> Diagnostic {
+    not_yet(613, &format!("a value of the data (`{what}`)"), span).help("write the number, for example in a `let`")
 }
 
 pub fn predict_value(span: Span) -> Diagnostic {
