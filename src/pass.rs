@@ -1,11 +1,9 @@
 //! What a pass is, and how a list of passes runs.
 
 use crate::ops::Op;
-use crate::ops::shape;
 use crate::tensor::data::Tensor;
 use crate::tensor::interp::{self, Precision};
-use crate::tensor::{Graph, Inst, Value};
-use std::collections::HashSet;
+use crate::tensor::{Graph, print, verify};
 
 #[derive(Clone, Copy)]
 pub struct Pass {
@@ -15,15 +13,20 @@ pub struct Pass {
     pub run: fn(Graph) -> Graph,
 }
 
-/// Runs the passes in order. With `verify` every result is checked; a failure names the pass and the instruction.
-pub fn run_pipeline(mut graph: Graph, passes: &[Pass], verify: bool) -> Result<Graph, String> {
+/// Runs the passes in order. With `checked` every result is verified; a failure names the pass and prints its program.
+pub fn run_pipeline(mut graph: Graph, passes: &[Pass], checked: bool) -> Result<Graph, String> {
     for pass in passes {
         graph = (pass.run)(graph);
-        if verify {
-            check_types(&graph).map_err(|e| format!("after pass `{}`: {e}", pass.name))?;
+        if checked {
+            verify::verify(&graph).map_err(|problems| failure(pass, &graph, &problems))?;
         }
     }
     Ok(graph)
+}
+
+fn failure(pass: &Pass, graph: &Graph, problems: &[String]) -> String {
+    let program = print::print(graph, &print::PrintOptions::default());
+    format!("after pass `{}`: {}\n{program}", pass.name, problems.join("; "))
 }
 
 /// Runs the passes and interprets the program around each (`NNC_CHECK=each-pass`): the outputs must stay the same up to
@@ -57,32 +60,4 @@ fn compare(graph: &Graph, before: &[Tensor], after: &[Tensor]) -> Result<(), Str
         }
     }
     Ok(())
-}
-
-/// Values are defined before use, and results have the types that the shape rules give.
-pub fn check_types(graph: &Graph) -> Result<(), String> {
-    let mut defined: HashSet<Value> = HashSet::new();
-    for inst in &graph.insts {
-        if let Some(missing) = inst.args.iter().find(|v| !defined.contains(v)) {
-            return Err(format!("{:?} uses {missing} before it is defined", inst.op));
-        }
-        check_inst(graph, inst)?;
-        defined.extend(&inst.results);
-    }
-    let missing = graph.outputs.iter().find(|o| !defined.contains(&o.value));
-    missing.map_or(Ok(()), |o| Err(format!("output `{}` is not defined", o.name)))
-}
-
-fn check_inst(graph: &Graph, inst: &Inst) -> Result<(), String> {
-    let args: Vec<_> = inst.args.iter().map(|v| graph.ty(*v)).collect();
-    let describe = |problem: String| {
-        let args: Vec<String> = args.iter().map(|ty| ty.to_string()).collect();
-        format!("{} = {:?}({}): {problem}", inst.results[0], inst.op, args.join(", "))
-    };
-    let inferred = shape::infer(&inst.op, &args).map_err(|e| describe(e.to_string()))?;
-    let results: Vec<_> = inst.results.iter().map(|v| graph.ty(*v).clone()).collect();
-    match inferred {
-        Some(types) if types != results => Err(describe(format!("declared {}", results[0]))),
-        _ => Ok(()),
-    }
 }

@@ -12,11 +12,12 @@ mod points;
 use cases::{Case, cases};
 use nnc::autodiff::expand_grads;
 use nnc::ops::{DType, Op, Type};
-use nnc::pass::{check_types, run_interpreted};
+use nnc::pass::run_interpreted;
 use nnc::passes::OPT;
 use nnc::tensor::build::Builder;
 use nnc::tensor::data::{Data, Tensor};
 use nnc::tensor::interp::{Precision, run};
+use nnc::tensor::verify::verify;
 use nnc::tensor::{Graph, InputRole, Inst, Origin, OutputRole, Value};
 use std::collections::BTreeSet;
 
@@ -97,7 +98,7 @@ fn program(case: &Case, what: What) -> Program {
         graph.output("out", OutputRole::Result, value);
     }
     let graph = expand_grads(graph);
-    check_types(&graph).unwrap_or_else(|e| panic!("{}: {e}", case.name()));
+    verify(&graph).unwrap_or_else(|e| panic!("{}: {e:?}", case.name()));
     Program { graph, names }
 }
 

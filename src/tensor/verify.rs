@@ -10,7 +10,7 @@
 //!    scalars; a check is a bool scalar.
 //! 5. Only a composite has regions, one or two, and each is a graph of its own that satisfies all this with inputs of
 //!    role `arg` and outputs of role `result`. The body takes the arguments' types and gives the results'. The vjp
-//!    takes arguments, results and the adjoints of the float results, and gives the adjoints of the float arguments.
+//!    takes arguments, results and the results' adjoints, and gives the adjoints of the float arguments.
 //! 6. `Grad` takes a float scalar and floats, and gives adjoints of their types (its shape rule).
 
 mod io;
@@ -133,7 +133,7 @@ impl<D: Extent> Checker<'_, D> {
             self.signature(inst, body, &args, &results);
         }
         if let Some(vjp) = inst.regions.get(1) {
-            let inputs = [&args[..], &results, &floats(&results)].concat();
+            let inputs = [&args[..], &results, &results].concat();
             self.signature(inst, vjp, &inputs, &floats(&args));
         }
     }
