@@ -9,7 +9,7 @@ use crate::ops::DType;
 use crate::tile::{self, TileOp, View};
 
 /// Longest k that is unrolled whole, and the steps of k per trip where it is not.
-const UNROLL_ALL: usize = 16;
+const UNROLL_ALL: usize = 32;
 const UNROLL: usize = 4;
 
 struct Operands<'v> {

@@ -14,14 +14,18 @@ pub struct Position {
     pub col: Expr,
     pub count: u16,
     pub element: (usize, usize),
-    /// Where set, a scalar that must be at least 0 for a data index to count, and a mask of the lanes that count.
     pub live: Live,
 }
 
+/// Where guards hold: conditions for the access as a whole and for single lanes.
 #[derive(Clone, Copy, Default)]
 pub struct Live {
+    /// Must be at least 0.
     pub slack: Option<Value>,
+    /// The lanes that count.
     pub mask: Option<Value>,
+    /// At least 0 where the mask holds all used lanes; absent where that cannot be told or cannot be.
+    pub all: Option<Value>,
 }
 
 impl Placer<'_> {

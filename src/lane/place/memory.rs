@@ -2,17 +2,11 @@
 
 use super::Placer;
 use super::affine::{Affine, Expr};
-use super::index::{Live, Position};
+use super::index::Position;
 use crate::lane::{Access, Address, Arm, IndexOp, LaneOp, Stmt, Type, Value, VecOp};
 use crate::ops::{Compare, DType};
 use crate::tile::interp::literal_bits;
 use crate::tile::{Guard, Layout, View};
-
-/// What guards leave of an access.
-pub enum Guarded {
-    Never,
-    Where(Live),
-}
 
 impl Placer<'_> {
     /// The type of vectors of a tile, or from a buffer, of this element type.
@@ -33,27 +27,31 @@ impl Placer<'_> {
         }
     }
 
-    pub fn guards(&mut self, guards: &[Guard], at: &Position) -> Guarded {
+    /// The position with what the guards leave of it; `None` where no lane is left.
+    fn guards(&mut self, guards: &[Guard], at: &Position) -> Option<Position> {
         let mut at = at.clone();
         for guard in guards {
             let expr = self.eval(&guard.expr, &at);
             let (lo, hi) = (guard.lo, guard.hi - 1);
             match self.code.lane_range(&expr, at.count) {
                 Some((least, most)) if least >= lo && most <= hi => {}
-                Some((least, most)) if most < lo || least > hi => return Guarded::Never,
+                Some((least, most)) if most < lo || least > hi => return None,
                 _ if expr.is_scalar() => {
                     let slack = self.slack(&expr.base, lo, hi);
-                    let both = at.live.slack.map_or(slack, |s| self.code.index(IndexOp::Min, s, slack));
-                    at.live.slack = Some(both);
+                    at.live.slack = self.both(at.live.slack, Some(slack));
                 }
-                _ => {
-                    let mask = self.lane_guard(&expr, lo, hi, at.count);
-                    let both = at.live.mask.map_or(mask, |m| self.code.vec(VecOp::MAnd, &[m, mask]));
-                    at.live.mask = Some(both);
-                }
+                _ => self.lane_guard(&expr, lo, hi, &mut at),
             }
         }
-        Guarded::Where(at.live)
+        Some(at)
+    }
+
+    /// The smaller of two slacks.
+    fn both(&mut self, a: Option<Value>, b: Option<Value>) -> Option<Value> {
+        match (a, b) {
+            (Some(a), Some(b)) => Some(self.code.index(IndexOp::Min, a, b)),
+            (a, b) => a.or(b),
+        }
     }
 
     /// At least 0 where `lo <= affine <= hi`.
@@ -72,12 +70,34 @@ impl Placer<'_> {
         self.code.index(IndexOp::Min, above, below)
     }
 
-    fn lane_guard(&mut self, expr: &Expr, lo: i64, hi: i64, count: u16) -> Value {
-        if let (Some(base), true) = (expr.base.known(), expr.vectors.is_empty()) {
-            let inside = |l| (lo..=hi).contains(&(base + expr.lane * i64::from(l)));
-            let lanes: Vec<bool> = (0..self.code.lanes).map(|l| l < count && inside(l)).collect();
-            return self.code.static_mask(&lanes);
-        }
+    /// A guard that differs between lanes. Known lanes from the first on shorten the access; others make a mask.
+    fn lane_guard(&mut self, expr: &Expr, lo: i64, hi: i64, at: &mut Position) {
+        let masked = at.live.mask.is_some();
+        let mask = match (expr.base.known(), expr.vectors.is_empty()) {
+            (Some(base), true) => {
+                let inside = |l| (lo..=hi).contains(&(base + expr.lane * i64::from(l)));
+                let lanes: Vec<bool> = (0..self.code.lanes).map(|l| l < at.count && inside(l)).collect();
+                let first = lanes.iter().take_while(|l| **l).count();
+                if first > 0 && lanes[first..].iter().all(|l| !l) {
+                    at.count = first as u16;
+                    return;
+                }
+                at.live.all = None;
+                self.code.static_mask(&lanes)
+            }
+            (_, affine) => {
+                let all = affine.then(|| self.all_lanes(expr, lo, hi, at.count));
+                at.live.all = match (masked, at.live.all, all) {
+                    (true, None, _) | (_, _, None) => None,
+                    (_, before, all) => self.both(before, all),
+                };
+                self.dynamic_mask(expr, lo, hi, at.count)
+            }
+        };
+        at.live.mask = Some(at.live.mask.map_or(mask, |m| self.code.vec(VecOp::MAnd, &[m, mask])));
+    }
+
+    fn dynamic_mask(&mut self, expr: &Expr, lo: i64, hi: i64, count: u16) -> Value {
         let vector = self.code.vector(expr);
         let (lo, hi) = (self.code.isplat(clip(lo)), self.code.isplat(clip(hi)));
         let above = self.code.compare(Compare::Ge, vector, lo);
@@ -85,6 +105,15 @@ impl Placer<'_> {
         let inside = self.code.vec(VecOp::MAnd, &[above, below]);
         let used = self.code.first_lanes(count);
         if count < self.code.lanes { self.code.vec(VecOp::MAnd, &[inside, used]) } else { inside }
+    }
+
+    /// At least 0 where the first and the last lane are within the bounds.
+    fn all_lanes(&mut self, expr: &Expr, lo: i64, hi: i64, count: u16) -> Value {
+        let reach = expr.lane * (i64::from(count) - 1);
+        let above = expr.base.offset(reach.min(0) - lo);
+        let below = expr.base.offset(reach.max(0)).times(-1).offset(hi);
+        let (above, below) = (self.code.value(&above), self.code.value(&below));
+        self.code.index(IndexOp::Min, above, below)
     }
 
     /// Index expressions of the dimensions.
@@ -144,18 +173,18 @@ impl Placer<'_> {
     /// Loads a vector of a view.
     pub fn load(&mut self, view: &View, dtype: DType, at: &Position) -> Value {
         let fill = view.fill.map_or(0, |fill| literal_bits(fill, dtype));
-        match self.guards(&view.guards, at) {
-            Guarded::Never => self.splat(dtype, fill),
-            Guarded::Where(live) => {
-                let at = Position { live, ..at.clone() };
-                let dims = self.dimensions(view, &at);
-                match (live.mask, live.slack) {
-                    (Some(_), _) => self.load_masked(view, dtype, &dims, &at, fill),
-                    (None, Some(slack)) => self.load_guarded(view, dtype, &dims, at.count, slack, fill),
-                    (None, None) => self.load_plain(view, dtype, &dims, at.count, None),
-                }
-            }
+        let Some(left) = self.guards(&view.guards, at) else { return self.splat(dtype, fill) };
+        let dims = self.dimensions(view, &left);
+        let loaded = match (left.live.mask, left.live.slack) {
+            (Some(_), _) => self.load_masked(view, dtype, &dims, &left, fill),
+            (None, Some(slack)) => self.load_guarded(view, dtype, &dims, left.count, slack, fill),
+            (None, None) => self.load_plain(view, dtype, &dims, left.count, None),
+        };
+        if left.count == at.count {
+            return loaded;
         }
+        let (used, fill) = (self.code.first_lanes(left.count), self.splat(dtype, fill));
+        self.code.select(used, loaded, fill)
     }
 
     fn load_plain(&mut self, view: &View, dtype: DType, dims: &[Expr], count: u16, mask: Option<Value>) -> Value {
@@ -163,8 +192,25 @@ impl Placer<'_> {
         self.code.emit(self.vector_type(dtype), LaneOp::Load { address, access })
     }
 
-    /// Lanes whose guard fails are not touched: they read 0, and the fill is selected where it is another value.
+    /// Lanes whose guard fails are not touched: they read 0, and the fill is selected where it is another value. Mostly
+    /// all lanes hold, so that case has a plain load of its own.
     fn load_masked(&mut self, view: &View, dtype: DType, dims: &[Expr], at: &Position, fill: u32) -> Value {
+        let affine = dims.iter().all(|d| d.vectors.is_empty());
+        match self.both(at.live.all, at.live.slack) {
+            Some(slack) if affine && at.live.all.is_some() => {
+                let cond = self.code.at_least_zero(slack);
+                self.choose(
+                    cond,
+                    dtype,
+                    |placer| placer.load_plain(view, dtype, dims, at.count, None),
+                    |placer| placer.load_some(view, dtype, dims, at, fill),
+                )
+            }
+            _ => self.load_some(view, dtype, dims, at, fill),
+        }
+    }
+
+    fn load_some(&mut self, view: &View, dtype: DType, dims: &[Expr], at: &Position, fill: u32) -> Value {
         let mask = self.live_mask(at.live);
         let loaded = self.load_plain(view, dtype, dims, at.count, mask);
         match mask {
@@ -176,19 +222,32 @@ impl Placer<'_> {
         }
     }
 
+    /// `if cond { then } else { otherwise }`
+    fn choose(
+        &mut self,
+        cond: Value,
+        dtype: DType,
+        then: impl FnOnce(&mut Self) -> Value,
+        otherwise: impl FnOnce(&mut Self) -> Value,
+    ) -> Value {
+        self.code.open();
+        let value = then(self);
+        let then = Arm { body: self.code.close(), yields: vec![value] };
+        self.code.open();
+        let value = otherwise(self);
+        let otherwise = Arm { body: self.code.close(), yields: vec![value] };
+        let result = self.code.fresh(self.vector_type(dtype));
+        self.code.push(Stmt::If { cond, then, otherwise, results: vec![result] });
+        result
+    }
+
     /// A guard for all lanes: the indices are clamped and the fill is selected. Where an index that varies by lane
     /// could leave the buffer, the load stands in an `if`.
     fn load_guarded(&mut self, view: &View, dtype: DType, dims: &[Expr], count: u16, slack: Value, fill: u32) -> Value {
         let cond = self.code.at_least_zero(slack);
         let fill = self.splat(dtype, fill);
         let Some(clamped) = self.clamped(view, dims, count) else {
-            self.code.open();
-            let loaded = self.load_plain(view, dtype, dims, count, None);
-            let then = Arm { body: self.code.close(), yields: vec![loaded] };
-            let otherwise = Arm { body: vec![], yields: vec![fill] };
-            let result = self.code.fresh(self.vector_type(dtype));
-            self.code.push(Stmt::If { cond, then, otherwise, results: vec![result] });
-            return result;
+            return self.choose(cond, dtype, |placer| placer.load_plain(view, dtype, dims, count, None), |_| fill);
         };
         let loaded = self.load_plain(view, dtype, &clamped, count, None);
         let mask = self.code.splat_cond(cond);
@@ -217,11 +276,10 @@ impl Placer<'_> {
 
     /// Address and kind of access of a store; `None` where it does nothing. The condition, if any, must hold.
     pub fn store_access(&mut self, view: &View, at: &Position) -> Option<(Address, Access, Option<Value>)> {
-        let Guarded::Where(live) = self.guards(&view.guards, at) else { return None };
-        let at = Position { live, ..at.clone() };
+        let at = self.guards(&view.guards, at)?;
         let dims = self.dimensions(view, &at);
-        let (address, access) = self.access(view, &dims, at.count, live.mask, false);
-        let cond = live.slack.map(|slack| self.code.at_least_zero(slack));
+        let (address, access) = self.access(view, &dims, at.count, at.live.mask, false);
+        let cond = at.live.slack.map(|slack| self.code.at_least_zero(slack));
         Some((address, access, cond))
     }
 }

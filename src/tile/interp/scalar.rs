@@ -11,9 +11,18 @@ pub fn daz(x: f32) -> f32 {
     if x.is_subnormal() { 0f32.copysign(x) } else { x }
 }
 
+/// A rounded result of which `exact` is the value before: flushed where it would stay below the smallest normal number
+/// if rounded to 24 bits with an unbounded exponent, as x86 does.
+fn ftz(rounded: f32, exact: f64) -> f32 {
+    let half_step = f64::from(f32::EPSILON) / 4.0;
+    let below = exact.abs() < f64::from(f32::MIN_POSITIVE) * (1.0 - half_step);
+    if rounded.abs() == f32::MIN_POSITIVE && below { 0f32.copysign(rounded) } else { daz(rounded) }
+}
+
 /// `a * b + c` with one rounding.
 pub fn fma(a: f32, b: f32, c: f32) -> f32 {
-    daz(daz(a).mul_add(daz(b), daz(c)))
+    let [a, b, c] = [a, b, c].map(daz);
+    ftz(a.mul_add(b, c), f64::from(a).mul_add(b.into(), c.into()))
 }
 
 /// An elementwise operation of the first group; `dtype` is that of the last argument.
@@ -37,11 +46,12 @@ fn float(bits: u32) -> f32 {
 fn map_f32(map: Map, args: &[u32]) -> f32 {
     let a = float(args[0]);
     let b = args.get(1).map_or(0.0, |b| float(*b));
-    daz(match map {
-        Map::Add => a + b,
-        Map::Sub => a - b,
-        Map::Mul => a * b,
-        Map::Div => a / b,
+    let wide = |op: fn(f64, f64) -> f64| op(a.into(), b.into());
+    match map {
+        Map::Add => daz(a + b),
+        Map::Sub => daz(a - b),
+        Map::Mul => ftz(a * b, wide(|a, b| a * b)),
+        Map::Div => ftz(a / b, wide(|a, b| a / b)),
         Map::Sqrt => a.sqrt(),
         Map::Floor => a.floor(),
         Map::Ceil => a.ceil(),
@@ -62,7 +72,7 @@ fn map_f32(map: Map, args: &[u32]) -> f32 {
             }
         }
         _ => unreachable!("{} is expanded before it runs", map.name()),
-    })
+    }
 }
 
 fn map_i32(map: Map, a: u32, b: u32) -> u32 {
