@@ -252,6 +252,53 @@ fn loads_come_before_stores_that_follow() {
     );
 }
 
+/// The other way round, each vector's store would overwrite the next vector's load.
+#[test]
+fn loads_come_before_all_stores_of_the_tile() {
+    check(
+        "kernel shift(inout x: f32[1, 34], read k: f32[33]) {
+  %0: f32[1, 33] = load x[0, col]
+  %1: f32[1, 33] = load k[col]
+  %2: f32[1, 33] = add %0, %1
+  store x[0, col + 1] = %2
+}",
+        1,
+    );
+}
+
+/// Where a guard fails, for the row or for a lane, a bad index is no fault.
+#[test]
+fn guards_come_before_data() {
+    for (rows, guard) in [("1", "i0 + row"), ("1", "col"), ("8", "i0 + row"), ("8", "col")] {
+        let at = if rows == "1" { "at[i0 + row, 0]" } else { "at[i0 + row, col]" };
+        for bound in [2, 3, 4, 6] {
+            check(
+                &format!(
+                    "kernel k(read x: f32[3], read at: i32[8, 8], write y: f32[8, 8]) {{
+  par i0 in 0..8 by 3
+  %0: i32[i0, {rows}] = load {at}
+  %1: f32[i0, 8] = load x[data(%0, 3)] where 0 <= {guard} < {bound} else 5.0
+  store y[i0 + row, col] = %1
+}}"
+                ),
+                4,
+            );
+        }
+    }
+    let text = "kernel k(read x: f32[3], read at: i32[4], write y: f32[4, 5]) {
+  par i0 in 0..4 by 2
+  %0: i32[i0, 1] = load at[i0 + row]
+  %1: f32[i0, 5] = load x[data(%0, 3)] where 0 <= i0 + row < 2 else 5.0
+  store y[i0 + row, col] = %1
+}";
+    let kernel = tile::parse::parse(text).unwrap();
+    for (rows, expected) in [([0, 1, 9, -1], false), ([0, 9, 1, 1], true)] {
+        let indices: Vec<u8> = rows.iter().flat_map(|r: &i32| r.to_le_bytes()).collect();
+        let mut buffers = vec![vec![0; 12], indices, vec![0; 80]];
+        assert_eq!(interp::run(&place(&kernel, Target::CLIF), &mut buffers, 0, 2), expected, "{rows:?}");
+    }
+}
+
 #[test]
 fn gathered_contraction() {
     check(
