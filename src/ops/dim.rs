@@ -204,7 +204,7 @@ impl Extent for usize {
         usize::try_from(n).unwrap_or(0)
     }
     fn known(&self) -> Option<i64> {
-        i64::try_from(*self).ok()
+        Some(i64::try_from(*self).unwrap_or(i64::MAX))
     }
     fn add(&self, other: &Self) -> Self {
         self.saturating_add(*other)

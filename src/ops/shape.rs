@@ -115,8 +115,10 @@ fn check_size<D: Extent>(ty: &Type<D>) -> Result<(), ShapeError<D>> {
     }
     let mut known = ty.shape.iter().filter_map(|d| d.known());
     let bytes = known.try_fold(ty.dtype.size() as i64, |bytes, n| bytes.checked_mul(n));
+    // A dimension that overflowed is not the same as anything, itself included.
+    let exact = ty.shape.iter().all(|d| d.known().is_some() || d.same(d));
     match bytes {
-        Some(_) => Ok(()),
-        None => Err(ShapeError::TooLarge { shape: ty.shape.clone() }),
+        Some(_) if exact => Ok(()),
+        _ => Err(ShapeError::TooLarge { shape: ty.shape.clone() }),
     }
 }

@@ -1,4 +1,5 @@
-//! Bounds of a dimension by interval arithmetic: sound, not always tight.
+//! Bounds of a dimension by interval arithmetic, of each monomial by itself and with floors written as quotients:
+//! sound, not always tight.
 
 use super::poly::{Atom, Poly};
 use super::{Dim, Symbol};
@@ -32,6 +33,15 @@ impl Dim {
 }
 
 fn poly_interval(poly: &Poly, ranges: &HashMap<Symbol, (i64, i64)>) -> Interval {
+    let direct = sum_of_monomials(poly, ranges);
+    match without_floor(poly) {
+        Some((rest, c, n)) => direct.meet(poly_interval(&rest, ranges).add(remainder(c, n)).divided(n)),
+        None => direct,
+    }
+}
+
+/// Bounds each monomial by itself.
+fn sum_of_monomials(poly: &Poly, ranges: &HashMap<Symbol, (i64, i64)>) -> Interval {
     let mut sum = Interval::point(0);
     for (monomial, &c) in &poly.terms {
         let mut product = Interval::point(c);
@@ -41,6 +51,23 @@ fn poly_interval(poly: &Poly, ranges: &HashMap<Symbol, (i64, i64)>) -> Interval 
         sum = sum.add(product);
     }
     sum
+}
+
+/// With floor(p / n) = (p - r) / n, 0 ≤ r < n: n · (q + c · floor(p / n)) = (n · q + c · p) - c · r. This gives the
+/// polynomial in parentheses, c and n for one floor; it sees what `T - floor(T / 2)` cancels.
+fn without_floor(poly: &Poly) -> Option<(Poly, i64, i64)> {
+    let (monomial, p, c, n) = poly.terms.iter().find_map(|(m, &c)| match m.as_slice() {
+        [(Atom::Floor(p, n), 1)] => Some((m, p, c, *n)),
+        _ => None,
+    })?;
+    let scaled = poly.without(monomial).scale(n)?;
+    Some((scaled.add(&p.scale(c)?)?, c, n))
+}
+
+/// `-c · r` for r in 0..n.
+fn remainder(c: i64, n: i64) -> Interval {
+    Interval { lo: Finite(0), hi: Finite(i128::from(n) - 1) }
+        .mul(Interval { lo: Finite(-i128::from(c)), hi: Finite(-i128::from(c)) })
 }
 
 fn atom_interval(atom: &Atom, ranges: &HashMap<Symbol, (i64, i64)>) -> Interval {
@@ -83,6 +110,20 @@ impl Interval {
         let mut even = half.mul(half);
         even.lo = even.lo.max(Finite(0));
         if exponent.is_multiple_of(2) { even } else { even.mul(self) }
+    }
+
+    /// The integers x with n · x in the interval.
+    fn divided(self, n: i64) -> Interval {
+        let n = i128::from(n);
+        let up = |a: i128| a.div_euclid(n) + i128::from(a.rem_euclid(n) > 0);
+        let lo = if let Finite(a) = self.lo { Finite(up(a)) } else { self.lo };
+        let hi = if let Finite(a) = self.hi { Finite(a.div_euclid(n)) } else { self.hi };
+        Interval { lo, hi }
+    }
+
+    /// What both intervals allow.
+    fn meet(self, other: Interval) -> Interval {
+        Interval { lo: self.lo.max(other.lo), hi: self.hi.min(other.hi) }
     }
 
     fn to_options(self) -> (Option<i64>, Option<i64>) {

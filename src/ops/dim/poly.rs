@@ -111,7 +111,7 @@ impl Poly {
         Poly { terms: mapped.filter(|(_, c)| *c != 0).collect() }
     }
 
-    fn without(&self, monomial: &Monomial) -> Poly {
+    pub fn without(&self, monomial: &Monomial) -> Poly {
         let mut rest = self.clone();
         rest.terms.remove(monomial);
         rest

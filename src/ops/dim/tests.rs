@@ -107,6 +107,8 @@ fn intervals_bound_terms() {
     assert_eq!(num(4).sub(&t).interval(&HashMap::new()), (None, Some(3)));
     assert_eq!(t.sub(&num(5)).pow(2).interval(&ranges).1, Some(128 * 128 - 20 + 25));
     assert_eq!(t.mul(&dim("B")).interval(&ranges), (Some(2), None));
+    assert_eq!(t.sub(&t.floor_div(2)).interval(&ranges), (Some(1), Some(64)));
+    assert_eq!(t.sub(&t.floor_div(4).mul(&num(4))).interval(&HashMap::new()), (Some(0), Some(3)));
 }
 
 /// Source terms, evaluated by their definition: the oracle for the verdicts.
@@ -214,6 +216,21 @@ fn check_verdict(left: &Expr, right: &Expr) -> Verdict {
         Verdict::TooLarge => {}
     }
     verdict
+}
+
+#[test]
+fn intervals_contain_every_value() {
+    let mut rng = Rng(11);
+    let ranges = HashMap::from([(sym("A"), (2, 9)), (sym("B"), (1, 6))]);
+    for _ in 0..2000 {
+        let expr = rng.expr(3);
+        let (lo, hi) = expr.dim().interval(&ranges);
+        for at in (2..=9).flat_map(|a| (1..=6).map(move |b| [a, b])) {
+            let value = expr.value(at);
+            let inside = lo.is_none_or(|lo| lo <= value) && hi.is_none_or(|hi| value <= hi);
+            assert!(inside, "{expr:?} is {value} at {at:?}, outside {lo:?}..={hi:?}");
+        }
+    }
 }
 
 #[test]

@@ -151,6 +151,10 @@ fn too_many_elements() {
     let huge = 1usize << 31;
     let op = Op::Broadcast { shape: vec![huge, huge], axes: vec![] };
     fails(op, &[f32s(&[])], "a tensor of shape [2147483648, 2147483648] has too many elements");
+    let t = Dim::symbol(Symbol { name: "T".into(), id: 0 });
+    let x = Type::new(DType::F32, vec![t.mul(&Dim::from(i64::MAX))]);
+    let doubled = infer(&Op::Concat { axis: 0 }, &[&x, &x]);
+    assert_eq!(doubled, Err(ShapeError::TooLarge { shape: vec![Dim::Overflow] }));
 }
 
 #[test]
