@@ -72,6 +72,11 @@ pub const TABLE: &[Builtin] = &[
         e.op(Op::StopGradient, &[x]).map(Value::Tensor)
     }),
     entry(
+        "grad(loss: f32, wrt: f32[*S]) -> f32[*S]",
+        "The gradient of a scalar with respect to a tensor, or to each of a list; it can be differentiated again.",
+        grad,
+    ),
+    entry(
         "cast(x: f32[*S], to: dtype) -> to[*S]",
         "x in another element type; float to int saturates.",
         |e, a| match a.need("to")? {
@@ -94,6 +99,28 @@ pub const TABLE: &[Builtin] = &[
     }),
     entry("bool(x: i32[*S]) -> bool[*S]", "Whether x is not 0.", |e, a| convert(e, a, DType::Bool)),
 ];
+
+fn grad(e: &mut Emit, a: &Args) -> Checked<Value> {
+    let loss = a.tensor(e, "loss")?;
+    if e.rank(loss) > 0 {
+        return Err(error::expected_rank(a.need("loss")?.span, "what is differentiated", 0, e.ty(loss)));
+    }
+    e.need_float("grad", loss)?;
+    let arg = a.need("wrt")?;
+    let wrt: Vec<&Value> = if let Value::List(items) = &arg.value { items.iter().collect() } else { vec![&arg.value] };
+    let mut args = vec![loss];
+    for value in wrt {
+        match value {
+            Value::Tensor(x) if e.dtype(*x).is_float() => args.push(*x),
+            _ => return Err(wrong("a float tensor, or a list of them", arg)),
+        }
+    }
+    let mut adjoints = e.ops(Op::Grad, &args)?.into_iter().map(Value::Tensor);
+    match (&arg.value, adjoints.next()) {
+        (Value::Tensor(_), Some(adjoint)) => Ok(adjoint),
+        (_, first) => Ok(Value::List(first.into_iter().chain(adjoints).collect())),
+    }
+}
 
 /// -1, 0 or 1, as `Unary::Sign`: not `f64::signum`, which is 1 at 0.
 fn sign(x: f64) -> f64 {
@@ -142,20 +169,11 @@ fn convert(e: &mut Emit, a: &Args, dtype: DType) -> Checked<Value> {
     let node = match value {
         Value::Dim(_) if dtype != DType::Bool => e.operand(value, dtype)?,
         Value::Float(_) if dtype.is_float() => e.operand(value, dtype)?,
-        Value::List(items) => return convert_list(e, items, dtype, a),
+        Value::List(_) if dtype != DType::Bool => return e.operand(value, dtype).map(Value::Tensor),
         _ => e.tensor(value)?,
     };
     if dtype != DType::Bool || e.dtype(node) == DType::Bool {
         return e.cast(node, dtype).map(Value::Tensor);
     }
     e.compare(Compare::Ne, &Value::Tensor(node), &Value::int(0)).map(Value::Tensor)
-}
-
-/// `f32([1, 2, 3])`: a small table as a tensor of rank 1.
-fn convert_list(e: &mut Emit, items: &[Value], dtype: DType, a: &Args) -> Checked<Value> {
-    if items.is_empty() {
-        return Err(error::bad_value(a.span, "a tensor needs at least one element", "[]"));
-    }
-    let parts = items.iter().map(|item| e.operand(item, dtype)).collect::<Checked<Vec<_>>>()?;
-    e.stack(&parts, 0).map(Value::Tensor)
 }

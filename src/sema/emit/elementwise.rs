@@ -7,7 +7,7 @@ use crate::sema::value::Value;
 use crate::tensor::Value as Node;
 
 impl Emit {
-    /// The operand as a node. A literal becomes a scalar constant of type `dtype`, which it must fit.
+    /// The operand as a node. A literal becomes a scalar constant of type `dtype`, which it must fit; a list is stacked.
     pub fn operand(&mut self, value: &Value, dtype: DType) -> Checked<Node> {
         let span = self.origin.span;
         match value {
@@ -18,8 +18,15 @@ impl Emit {
             Value::Float(v) => Err(error::literal_does_not_fit(span, v, dtype)),
             Value::Bool(b) if dtype == DType::Bool => Ok(self.constant(f64::from(u8::from(*b)), dtype)),
             Value::Bool(b) => Err(error::literal_does_not_fit(span, b, dtype)),
+            Value::List(items) if !items.is_empty() => self.table(items, dtype),
             other => Err(error::wrong_kind(span, "a tensor or a number", other.describe())),
         }
+    }
+
+    /// A list of numbers or tensors as one tensor, joined along a new first axis.
+    fn table(&mut self, items: &[Value], dtype: DType) -> Checked<Node> {
+        let parts = items.iter().map(|item| self.operand(item, dtype)).collect::<Checked<Vec<_>>>()?;
+        self.stack(&parts, 0)
     }
 
     /// The value as a node by itself: an integer becomes i32, a float f32.
@@ -37,7 +44,8 @@ impl Emit {
 
     /// The type of the tensors among the values, which must agree; of literals alone f32, i32 or bool.
     fn common_dtype(&self, values: &[&Value]) -> Checked<DType> {
-        let tensors = values.iter().filter_map(|v| if let Value::Tensor(x) = v { Some(self.dtype(*x)) } else { None });
+        let leaves: Vec<&Value> = values.iter().flat_map(|v| leaves(v)).collect();
+        let tensors = leaves.iter().filter_map(|v| if let Value::Tensor(x) = v { Some(self.dtype(*x)) } else { None });
         let mut found: Option<DType> = None;
         for dtype in tensors {
             match found {
@@ -45,7 +53,7 @@ impl Emit {
                 _ => found = Some(dtype),
             }
         }
-        Ok(found.unwrap_or_else(|| literal_dtype(values)))
+        Ok(found.unwrap_or_else(|| literal_dtype(&leaves)))
     }
 
     /// Stretches all to their common shape.
@@ -167,6 +175,14 @@ impl Emit {
     pub fn with_number(&mut self, op: Binary, a: Node, b: f64) -> Checked<Node> {
         let b = self.constant(b, self.dtype(a));
         self.zip(op, a, b)
+    }
+}
+
+/// The value itself, or what stands in a list and its lists.
+fn leaves(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::List(items) => items.iter().flat_map(leaves).collect(),
+        value => vec![value],
     }
 }
 
