@@ -55,7 +55,9 @@ impl Verifier<'_> {
         ensure(fresh, || format!("{value} is defined twice or has no type"))?;
         let lanes = self.kernel.types[at].lanes();
         let scalar = matches!(self.kernel.types[at], Type::I64 | Type::Cond);
-        ensure(scalar || (lanes > 0 && lanes % 4 == 0), || format!("{value} has {lanes} lanes, not a multiple of 4"))?;
+        ensure(scalar || (lanes > 0 && lanes.is_multiple_of(4)), || {
+            format!("{value} has {lanes} lanes, not a multiple of 4")
+        })?;
         self.seen[at] = true;
         self.visible[at] = true;
         Ok(())

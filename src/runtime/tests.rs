@@ -1,5 +1,6 @@
 //! Machine code against the interpreters, the step function, threads and state.
 
+mod entry;
 mod lanes;
 mod programs;
 mod samples;

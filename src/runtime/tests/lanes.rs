@@ -291,24 +291,6 @@ fn faults() {
     }
 }
 
-/// The caller's rounding and denormals are as before, and denormals are flushed inside.
-#[test]
-#[cfg(target_arch = "x86_64")]
-fn denormals_are_flushed_inside_only() {
-    let text = "
-kernel k(f32, f32) points 1 {
-  v2: f32x4 = load b0[v0 + 0] count 4
-  v3: f32x4 = fadd v2, v2
-  store b1[v0 + 0] count 4, v3
-}";
-    let denormals: Vec<u8> = [1e-40f32; 4].iter().flat_map(|x| x.to_le_bytes()).collect();
-    let mut buffers = [denormals, vec![1; 16]];
-    run_clif(&kernel(text), &mut buffers, 2);
-    assert_eq!(buffers[1], [0; 16]);
-    let tiny = std::hint::black_box(1e-40f32);
-    assert_eq!((tiny + tiny).to_bits(), 2 * tiny.to_bits());
-}
-
 /// All points run once each, whatever the number of workers.
 #[test]
 fn workers_share_the_points() {

@@ -29,9 +29,13 @@ fn data(param: &Param, noise: &mut Noise) -> BufferData {
 }
 
 fn check(text: &str, workers: usize) {
-    let kernel: Kernel = parse(text).unwrap();
     let mut noise = Noise(text.len() as u64);
-    let mut expected: Vec<_> = kernel.params.iter().map(|p| data(p, &mut noise)).collect();
+    let params = parse(text).unwrap().params;
+    compare(text, params.iter().map(|p| data(p, &mut noise)).collect(), workers);
+}
+
+fn compare(text: &str, mut expected: Vec<BufferData>, workers: usize) {
+    let kernel: Kernel = parse(text).unwrap();
     let mut found: Vec<_> = expected.iter().map(bytes).collect();
     let fault = interp::run(&kernel, &mut expected, 0..kernel.points()).unwrap();
 
@@ -52,4 +56,48 @@ fn samples_have_the_bits_of_the_interpreter() {
 #[test]
 fn and_with_any_number_of_workers() {
     samples::ALL.iter().for_each(|text| check(text, 3));
+}
+
+/// Every elementwise function over special values: expansions must come out in the same bits.
+#[test]
+fn elementary_functions_have_the_bits_of_the_interpreter() {
+    const FUNCTIONS: [&str; 15] = [
+        "sqrt",
+        "floor",
+        "ceil",
+        "round_even",
+        "sign",
+        "exp",
+        "expm1",
+        "log",
+        "log1p",
+        "sin",
+        "cos",
+        "tanh",
+        "erf",
+        "neg",
+        "abs",
+    ];
+    for name in FUNCTIONS {
+        check_map(&format!("{name} %0"));
+    }
+    for name in ["add", "sub", "mul", "div", "pow", "max", "min", "max_raw", "min_raw", "floor_div", "rem"] {
+        check_map(&format!("{name} %0, %1"));
+    }
+}
+
+fn check_map(op: &str) {
+    let text = format!(
+        "kernel k(read a: f32[400], read b: f32[400], write y: f32[400]) {{
+  par i0 in 0..400 by 16
+  %0: f32[1, i0] = load a[i0 + col]
+  %1: f32[1, i0] = load b[i0 + col]
+  %2: f32[1, i0] = {op}
+  store y[i0 + col] = %2
+}}
+"
+    );
+    let mut noise = Noise(11);
+    let data = [(); 2].map(|()| BufferData::F32((0..400).map(|_| noise.float()).collect()));
+    compare(&text, data.into_iter().chain([BufferData::F32(vec![0.0; 400])]).collect(), 1);
 }

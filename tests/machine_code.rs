@@ -1,0 +1,6 @@
+//! The cases of `schedule.rs` as machine code: the same bits as the tile interpreter, with any number of workers.
+
+#[path = "machine_code/machine.rs"]
+mod machine;
+#[path = "schedule/ops.rs"]
+mod ops;
