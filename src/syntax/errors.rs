@@ -106,7 +106,11 @@ impl<'i> Collector<'i> {
             Rule::missing_close => self.unclosed(start, parent),
             Rule::missing_brace => self.open_brace(start, parent),
             rule if is_missing(rule) => self.missing(start, &words::wanted(rule, parent.as_rule())),
-            rule => unexpected(span, slice, &words::instead(rule, parent.as_rule())),
+            rule => {
+                let help = words::word_help(line_word(pair, parent));
+                let diagnostic = unexpected(span, slice, &words::instead(rule, parent.as_rule()));
+                Diagnostic { help: diagnostic.help.or(help), ..diagnostic }
+            }
         }
     }
 
@@ -163,6 +167,13 @@ impl<'i> Collector<'i> {
             .label(self.span(operator.start, at + 1), "not an assignment")
             .help(format!("write `x = x {} …`", operator.text))
     }
+}
+
+/// The only word before the rest of a line that fits nowhere, as `return` in `return x`; or empty.
+fn line_word<'i>(pair: &Pair<'i, Rule>, parent: &Pair<'i, Rule>) -> &'i str {
+    let start = pair.as_span().start();
+    let before = parent.clone().into_inner().take_while(|p| p.as_span().start() < start).last();
+    before.map(|p| p.as_str().trim_end()).filter(|text| words::is_name(text)).unwrap_or_default()
 }
 
 /// The grammar's tolerant entry accepts any text; this is for what pest itself refuses.

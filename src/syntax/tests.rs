@@ -1,6 +1,7 @@
 //! Tests of the grammar, of precedence and of recovery.
 
 mod recovery;
+mod suite;
 
 use super::*;
 use crate::source::Span;

@@ -54,6 +54,35 @@ pub(super) fn closing(opener: &str, parent: Rule, before: &str) -> String {
     }
 }
 
+/// Help for a line that begins with a word of another language, or with a misspelt one.
+pub(super) fn word_help(word: &str) -> Option<String> {
+    const WORDS: [&str; 9] = ["let", "var", "if", "for", "scan", "yield", "report", "minimize", "every"];
+    let help = match word {
+        "return" => "there is no `return`: the value of a block is its last expression",
+        "while" => "a loop over data is `scan i in 0..n while condition { … }`",
+        "const" | "val" => "a name is defined with `let`",
+        "def" | "func" | "function" => "a function is defined with `fn`",
+        "print" => "values are shown with `report name: value`",
+        _ => {
+            let nearest = WORDS.into_iter().find(|known| word.len() > 2 && is_one_edit_away(word, known))?;
+            return Some(format!("did you mean `{nearest}`?"));
+        }
+    };
+    Some(help.to_owned())
+}
+
+/// Whether one changed, added, lost or swapped letter makes one word the other.
+fn is_one_edit_away(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let front = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+    let (a, b) = (&a[front..], &b[front..]);
+    let back = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();
+    match (&a[..a.len() - back], &b[..b.len() - back]) {
+        ([x, y], [v, w]) => x == w && y == v,
+        (a, b) => a.len() <= 1 && b.len() <= 1,
+    }
+}
+
 fn closes_square(parent: Rule) -> bool {
     use Rule::*;
     matches!(parent, shape | index | list | list_pattern)
