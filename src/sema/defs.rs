@@ -1,5 +1,6 @@
 //! The names that files define: one namespace per side (the user's file, the library), shadowing, and suggestions.
 
+pub use crate::diag::suggest::suggest;
 use crate::diag::{Code, Diagnostic};
 use crate::source::{FileId, Span};
 use crate::syntax::ast;
@@ -123,33 +124,6 @@ impl Defs {
     }
 }
 
-/// The candidate that is most like `name`, if one is like enough to be meant.
-pub fn suggest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
-    let limit = (name.chars().count() / 3).max(1);
-    candidates
-        .map(|c| (edit_distance(name, c), c))
-        .filter(|&(d, c)| d <= limit && c != name && d < c.len())
-        .min()
-        .map(|(_, c)| c.to_string())
-}
-
-/// Levenshtein distance, case ignored: insertions, deletions and substitutions count 1.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let (a, b) = (a.to_lowercase(), b.to_lowercase());
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &cb) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(ca != cb);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
 /// Adds "did you mean" and its fix.
 pub fn did_you_mean(diag: Diagnostic, span: Span, found: Option<String>) -> Diagnostic {
     match found {
@@ -190,18 +164,4 @@ fn shadows_library(name: &ast::Name, hidden: Span) -> Diagnostic {
 fn unknown_import(name: &ast::Name, found: Option<String>) -> Diagnostic {
     let diag = Diagnostic::error(Code(116), format!("the file does not define `{}`", name.text));
     did_you_mean(diag.label(name.span, "not found"), name.span, found)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slip_of_the_pen_is_found() {
-        let names = ["conv1", "conv2", "hidden", "head"];
-        assert_eq!(suggest("hiden", names.into_iter()), Some("hidden".into()));
-        assert_eq!(suggest("conv3", names.into_iter()), Some("conv1".into()));
-        assert_eq!(suggest("softmax", names.into_iter()), None);
-        assert_eq!(edit_distance("kitten", "sitting"), 3);
-    }
 }

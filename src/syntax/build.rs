@@ -24,7 +24,7 @@ const MAX_DEPTH: usize = 1024;
 /// Builds the file from the pairs of the tolerant entry, and reports what the grammar cannot express.
 pub(super) fn file(id: FileId, text: &str, pairs: Pairs<'_, Rule>) -> (File, Vec<Diagnostic>) {
     let mut builder = Builder { file: id, text, depth: 0, diagnostics: vec![] };
-    let items = pairs.flat_map(Pair::into_inner).filter_map(|pair| builder.item(pair)).collect();
+    let items = pairs.flat_map(Kids::new).filter_map(|pair| builder.item(pair)).collect();
     (File { id, items }, builder.diagnostics)
 }
 

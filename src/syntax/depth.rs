@@ -53,7 +53,7 @@ impl Scan {
 }
 
 /// The length of the word, comment or string at `at`; one byte for anything else.
-fn token_length(bytes: &[u8], at: usize) -> usize {
+pub(super) fn token_length(bytes: &[u8], at: usize) -> usize {
     let rest = &bytes[at..];
     let until = |stop: fn(u8) -> bool| rest.iter().position(|&b| stop(b)).unwrap_or(rest.len());
     match rest[0] {

@@ -1,5 +1,6 @@
 //! Syntax errors: which grammar rules are error nodes, what each says, and the constructors of the rest.
 
+mod indent;
 mod words;
 
 use super::grammar::Rule;
@@ -53,6 +54,7 @@ fn is_missing(rule: Rule) -> bool {
             | missing_in
             | missing_close
             | missing_brace
+            | missing_end
             | skipped
     )
 }
@@ -109,8 +111,18 @@ impl<'i> Collector<'i> {
             rule => {
                 let help = words::word_help(line_word(pair, parent));
                 let diagnostic = unexpected(span, slice, &words::instead(rule, parent.as_rule()));
-                Diagnostic { help: diagnostic.help.or(help), ..diagnostic }
+                let diagnostic = Diagnostic { help: diagnostic.help.or(help), ..diagnostic };
+                if rule == Rule::junk_list { self.opened_above(diagnostic, start, parent) } else { diagnostic }
             }
+        }
+    }
+
+    /// Shows the bracket of a list if it stands in another line than the error.
+    fn opened_above(&self, diagnostic: Diagnostic, at: usize, list: &Pair<'i, Rule>) -> Diagnostic {
+        let open_at = list.as_span().start();
+        match self.text[open_at..at].contains('\n') {
+            true => diagnostic.label(self.span(open_at, open_at + 1), "inside this bracket"),
+            false => diagnostic,
         }
     }
 
@@ -144,7 +156,7 @@ impl<'i> Collector<'i> {
     }
 
     fn open_brace(&self, at: usize, parent: &Pair<'i, Rule>) -> Diagnostic {
-        let open_at = parent.as_span().start();
+        let open_at = indent::outdented_brace(self.text, at).unwrap_or(parent.as_span().start());
         let (place, before) = match words::token_after(self.text, at) {
             Some(next) => (self.span(next.start, next.start + next.text.len()), format!("before `{}`", next.text)),
             None => (self.span(self.text.len(), self.text.len()), "at the end of the file".to_owned()),

@@ -1,6 +1,7 @@
 //! Grammar rules in words, and the tokens around a place.
 
 use super::Rule;
+use crate::diag::suggest::suggest;
 
 /// What had to stand where a `missing_*` node is.
 pub(super) fn wanted(rule: Rule, parent: Rule) -> String {
@@ -20,6 +21,7 @@ pub(super) fn wanted(rule: Rule, parent: Rule) -> String {
         (missing_colon, _) => "`:` and a type",
         (missing_arrow, _) => "`->` and a string",
         (missing_in, _) => "`in`",
+        (missing_end, _) => "the end of the line",
         (skipped, _) => return format!("{} between the commas", one_of(parent)),
         _ => "a name",
     }
@@ -64,23 +66,11 @@ pub(super) fn word_help(word: &str) -> Option<String> {
         "def" | "func" | "function" => "a function is defined with `fn`",
         "print" => "values are shown with `report name: value`",
         _ => {
-            let nearest = WORDS.into_iter().find(|known| word.len() > 2 && is_one_edit_away(word, known))?;
+            let nearest = suggest(word, WORDS.into_iter())?;
             return Some(format!("did you mean `{nearest}`?"));
         }
     };
     Some(help.to_owned())
-}
-
-/// Whether one changed, added, lost or swapped letter makes one word the other.
-fn is_one_edit_away(a: &str, b: &str) -> bool {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    let front = a.iter().zip(b).take_while(|(x, y)| x == y).count();
-    let (a, b) = (&a[front..], &b[front..]);
-    let back = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();
-    match (&a[..a.len() - back], &b[..b.len() - back]) {
-        ([x, y], [v, w]) => x == w && y == v,
-        (a, b) => a.len() <= 1 && b.len() <= 1,
-    }
 }
 
 fn closes_square(parent: Rule) -> bool {
