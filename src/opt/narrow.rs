@@ -12,6 +12,8 @@
 
 mod extent;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use super::rename_outputs;
 use crate::ops::{Op, Pad, Type, Window};

@@ -2,7 +2,8 @@
 //! and moves that cancel or combine.
 //!
 //! Where a sum of equal elements becomes a product, or a small power a product, the result may differ from the original
-//! in its last bit; nothing else rounds differently.
+//! in its last bit; nothing else rounds differently. To be run after the gradients have been taken: a value by which
+//! one is taken could lose its place in the program.
 
 mod arithmetic;
 mod dot;
@@ -25,7 +26,7 @@ fn constant(r: &mut Rewriter, inst: &Inst) -> Option<Value> {
     let literals: Option<Vec<Literal>> = inst.args.iter().map(|v| r.splat(*v)).collect();
     let (literals, ty) = (literals?, r.b.ty(*inst.results.first()?));
     let literal = match &inst.op {
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) | Op::StopGradient => {
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => {
             let mut scalar = ty.clone();
             scalar.shape.clear();
             let types: Vec<_> = inst.args.iter().map(|v| r.b.ty(*v)).collect();

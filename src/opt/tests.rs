@@ -1,6 +1,6 @@
 //! Each pass on small programs: what remains, and that the outputs stay the same.
 
-use crate::ops::{Binary, Compare, DType, Literal, Op, Reduce, Type, Unary, Window};
+use crate::ops::{Binary, Compare, DType, Literal, Op, Reduce, Type, Unary};
 use crate::pass::{Pass, run_interpreted};
 use crate::passes;
 use crate::tensor::build::Builder;
@@ -15,7 +15,7 @@ fn noise(shape: &[usize], salt: usize) -> Tensor {
 }
 
 /// A program over float inputs `a0`, `a1`, … of these shapes.
-fn program(shapes: &[&[usize]], body: impl Fn(&mut Builder, &[Value]) -> Vec<Value>) -> Graph {
+pub fn program(shapes: &[&[usize]], body: impl Fn(&mut Builder, &[Value]) -> Vec<Value>) -> Graph {
     let mut graph = Graph::new("test");
     let ty = |shape: &[usize]| Type::new(DType::F32, shape.to_vec());
     let input =
@@ -28,20 +28,20 @@ fn program(shapes: &[&[usize]], body: impl Fn(&mut Builder, &[Value]) -> Vec<Val
     graph
 }
 
-fn inputs(graph: &Graph) -> Vec<(String, Tensor)> {
+pub fn inputs(graph: &Graph) -> Vec<(String, Tensor)> {
     let value = |(i, (v, _)): (usize, &(Value, InputRole))| (format!("a{i}"), noise(&graph.ty(*v).shape, 7 * i));
     graph.inputs.iter().enumerate().map(value).collect()
 }
 
 /// Runs the passes, comparing outputs around each.
-fn optimized(graph: Graph, passes: &[Pass]) -> Graph {
+pub fn optimized(graph: Graph, passes: &[Pass]) -> Graph {
     let inputs = inputs(&graph);
     let inputs: Vec<(&str, Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t.clone())).collect();
     run_interpreted(graph, passes, &inputs).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// What is left besides inputs, as the names of the operations.
-fn names(graph: &Graph) -> Vec<String> {
+pub fn names(graph: &Graph) -> Vec<String> {
     let name = |op: &Op| match op {
         Op::Unary(op) => format!("{op:?}"),
         Op::Binary(op) => format!("{op:?}"),
@@ -229,90 +229,4 @@ fn what_a_gradient_names_stays() {
     let x = Tensor::new(vec![3], Data::F32(vec![1.0, 2.0, -1.0])).unwrap();
     let got = run(&graph, &[("a0", x.clone()), ("a1", x)], Precision::F32).unwrap();
     assert_eq!(got[0].to_f64(), [3.0, 12.0, 3.0]);
-}
-
-fn square(k: usize, stride: usize) -> Window {
-    Window { size: [k; 2], stride: [stride; 2], dilation: [1; 2], pads: [[0; 2]; 2] }
-}
-
-fn conv(b: &mut Builder, x: Value, w: Value, window: &Window) -> Value {
-    let (x_shape, w_shape) = (b.shape(x), b.shape(w));
-    let out = |axis: usize| (x_shape[axis] - window.size[axis - 1]) / window.stride[axis - 1] + 1;
-    let ty = Type::new(DType::F32, vec![x_shape[0], out(1), out(2), w_shape[3]]);
-    b.op(Op::Conv { window: window.clone(), groups: 1 }, &[x, w], ty)
-}
-
-fn relu(b: &mut Builder, x: Value) -> Value {
-    let zero = b.zeros_like(x);
-    let negative = b.compare(Compare::Le, x, zero);
-    b.select(negative, zero, x)
-}
-
-fn max_pool(b: &mut Builder, x: Value, window: &Window) -> Value {
-    let shape = b.shape(x);
-    let out = |axis: usize| (shape[axis] - window.size[axis - 1]) / window.stride[axis - 1] + 1;
-    let pooled = vec![shape[0], out(1), out(2), shape[3]];
-    let argmax = Op::WindowArgMax { window: window.clone() };
-    let offsets = b.op(argmax, &[x], Type::new(DType::I32, pooled.clone()));
-    b.op(Op::WindowGather { window: window.clone() }, &[x, offsets], Type::new(DType::F32, pooled))
-}
-
-/// The classic net in small: 28 by 28, conv 3, pool 2, conv 3, pool 2 with gradients. The second pool looks at 10 of 11
-/// rows, so 12 of the 13 of the first, so 24 of the 26 of the first convolution.
-fn digits() -> Graph {
-    program(&[&[2, 28, 28, 1], &[3, 3, 1, 2], &[3, 3, 2, 3], &[2]], |b, args| {
-        let first = conv(b, args[0], args[1], &square(3, 1));
-        let shape = b.shape(first);
-        let bias = b.broadcast(args[3], &shape, &[3]);
-        let first = b.add(first, bias);
-        let first = relu(b, first);
-        let first = max_pool(b, first, &square(2, 2));
-        let second = conv(b, first, args[2], &square(3, 1));
-        let second = relu(b, second);
-        let second = max_pool(b, second, &square(2, 2));
-        let squares = b.mul(second, second);
-        let loss = b.sum(squares, &[0, 1, 2, 3]);
-        let types = args.iter().map(|v| b.ty(*v)).collect();
-        let mut out = b.graph.push(Op::Grad, [&[loss], args].concat(), types, Origin::default());
-        out.push(loss);
-        out
-    })
-}
-
-#[test]
-fn a_pool_that_drops_rows_narrows_the_net() {
-    let passes = [passes::GRAD, passes::OPT].concat();
-    let graph = optimized(digits(), &passes);
-    let sizes = |pick: fn(&Op) -> bool| {
-        let insts = graph.insts.iter().filter(move |inst| pick(&inst.op));
-        insts.map(|inst| graph.ty(inst.results[0]).shape[1]).collect::<Vec<_>>()
-    };
-    assert_eq!(sizes(|op| matches!(op, Op::Conv { .. })), [24, 10]);
-    assert_eq!(sizes(|op| matches!(op, Op::WindowGather { .. })), [12, 5]);
-    assert_eq!(sizes(|op| matches!(op, Op::WindowScatter { .. })), [10, 24]);
-    // One to the first pool, one to the image.
-    assert_eq!(sizes(|op| matches!(op, Op::ConvInputGrad { .. })), [12, 26]);
-    // Only the gradient of the image is padded.
-    assert_eq!(sizes(|op| matches!(op, Op::Pad { .. })), [28]);
-    assert_eq!(sizes(|op| matches!(op, Op::Slice { .. })), [26]);
-}
-
-/// A strided convolution that skips a row does not slice what another branch needs whole.
-#[test]
-fn a_skipped_row_costs_nothing() {
-    let graph = program(&[&[1, 6, 6, 1], &[1, 1, 1, 1], &[3, 3, 1, 1]], |b, args| {
-        let x = b.unary(Unary::Tanh, args[0]);
-        let down = conv(b, x, args[1], &square(1, 2));
-        let padded = Window { pads: [[1, 1], [1, 1]], ..square(3, 2) };
-        let ty = Type::new(DType::F32, vec![1, 3, 3, 1]);
-        let other = b.op(Op::Conv { window: padded, groups: 1 }, &[x, args[2]], ty);
-        let sum = b.add(down, other);
-        let y = b.mul(sum, sum);
-        let loss = b.sum(y, &[0, 1, 2, 3]);
-        let types = args.iter().map(|v| b.ty(*v)).collect();
-        b.graph.push(Op::Grad, [&[loss], args].concat(), types, Origin::default())
-    });
-    let graph = optimized(graph, &[passes::GRAD, passes::OPT].concat());
-    let moved = names(&graph).into_iter().filter(|n| n == "Pad" || n == "Slice").count();
-    assert_eq!(moved, 0, "{:?}", names(&graph));
 }

@@ -10,6 +10,8 @@ pub fn simplify(r: &mut Rewriter, inst: &Inst) -> Option<Value> {
     match &inst.op {
         Op::Unary(op @ (Unary::Neg | Unary::Not)) => undone(r, *op, x),
         Op::Binary(op) => binary(r, *op, x, inst.args[1]),
+        // Gradients have been taken.
+        Op::StopGradient => Some(x),
         Op::Select => select(r, x, inst.args[1], inst.args[2]),
         Op::Cast(to) => cast(r, x, *to),
         Op::Reduce { op, axes } => reduce(r, *op, x, axes),
