@@ -7,8 +7,8 @@
 //! 5. A carry, its initial value and what is yielded have one type, which does not name the loop's own variable.
 //! 6. A view has one index per dimension and the element type of its tile (u8 in memory is i32 in a tile). Stores go
 //!    to `write` or `inout` buffers. A guarded load has a fill of its type; a store has none.
-//! 7. Divisors are ≥ 1. `data` names an i32 tile that broadcasts to the view; where it varies along columns it is
-//!    divided by powers of two only. Loop bounds use neither row, column nor data.
+//! 7. Divisors are ≥ 1. `data` names an i32 tile that broadcasts to the view. Loop bounds use neither row, column
+//!    nor data.
 //! 8. Each operation's arguments and result have the types and extents that [`TileOp`] tells; bool tiles are compared
 //!    by eq and ne only.
 //! 9. The operands of a contraction are loads, and no store to their buffers stands between load and contraction;
@@ -204,7 +204,7 @@ impl<'a> Checker<'a> {
         index.walk(&mut |i| {
             let found = match i {
                 Index::Var(var) => self.var(*var),
-                Index::FloorDiv(a, n) | Index::Mod(a, n) => self.division(a, *n),
+                Index::FloorDiv(_, n) | Index::Mod(_, n) => ensure(*n > 0, || format!("division by {n}")),
                 Index::Data { tile, .. } => self.data(*tile, ty),
                 _ => Ok(()),
             };
@@ -213,12 +213,6 @@ impl<'a> Checker<'a> {
             }
         });
         result
-    }
-
-    fn division(&self, index: &Index, n: i64) -> Checked {
-        ensure(n > 0, || format!("division by {n}"))?;
-        let varies = index.data().into_iter().any(|tile| self.kernel.ty(tile).cols != Extent::Fixed(1));
-        ensure(!varies || n.count_ones() == 1, || format!("data that varies along columns is divided by {n}"))
     }
 
     fn data(&self, tile: Value, ty: TileType) -> Checked {

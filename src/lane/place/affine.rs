@@ -190,34 +190,29 @@ impl Code {
         {
             return Expr::scalar(quotient.offset(lo.div_euclid(n)));
         }
-        let part = if n.count_ones() == 1 { self.shifted(&rest, n) } else { self.lane_by_lane(&rest, n, count) };
+        let known = (0..i64::from(count)).map(|l| rest.in_lane(l).known().map(|x| x.div_euclid(n) as i32));
+        let part = match known.collect::<Option<Vec<i32>>>() {
+            Some(lanes) if rest.vectors.is_empty() => self.static_lanes(&lanes),
+            _ => self.divided(&rest, n),
+        };
         Expr::scalar(quotient).plus(&Expr::vector(part))
     }
 
-    /// Division by a power of two, on vectors.
-    fn shifted(&mut self, rest: &Expr, n: i64) -> Value {
-        let (vector, count) = (self.vector(rest), self.isplat(n.trailing_zeros() as i32));
-        self.vec(VecOp::ISar, &[vector, count])
-    }
-
-    /// Division where every lane has its own quotient. Vectors cannot come here: the tile verifier keeps data that
-    /// varies along columns away from such divisions.
-    fn lane_by_lane(&mut self, rest: &Expr, n: i64, count: u16) -> Value {
-        let quotients: Vec<Affine> =
-            (0..i64::from(count)).map(|l| self.floor_div_affine(&rest.in_lane(l), n)).collect();
-        if let Some(known) = quotients.iter().map(Affine::known).collect::<Option<Vec<i64>>>() {
-            let lanes: Vec<i32> = known.into_iter().map(|q| q as i32).collect();
-            return self.static_lanes(&lanes);
+    /// Division of vectors: a shift, or a multiplication by the scaled reciprocal. Exact for -2^30 <= x < 2^30, which
+    /// all indices are: x is moved into 0..2^31, where a reciprocal of 32 bits suffices (Granlund and Montgomery, 1994).
+    fn divided(&mut self, x: &Expr, n: i64) -> Value {
+        let bits = i64::BITS - (n - 1).leading_zeros();
+        if n.count_ones() == 1 {
+            let (vector, count) = (self.vector(x), self.isplat(bits as i32));
+            return self.vec(VecOp::ISar, &[vector, count]);
         }
-        let mut vector = self.vector(&Expr::scalar(quotients[0].clone()));
-        for (l, quotient) in quotients.iter().enumerate().skip(1) {
-            if *quotient != quotients[l - 1] {
-                let next = self.vector(&Expr::scalar(quotient.clone()));
-                let before = self.first_lanes(l as u16);
-                vector = self.select(before, vector, next);
-            }
-        }
-        vector
+        let shift = (1 << 30) / n;
+        let moved = self.vector(&x.offset(shift * n));
+        let reciprocal = self.isplat(((1i128 << (31 + bits)) / i128::from(n) + 1) as u32 as i32);
+        let count = self.isplat(bits as i32 - 1);
+        let product = self.vec(VecOp::IMulHigh, &[moved, reciprocal]);
+        let quotient = self.vec(VecOp::IShr, &[product, count]);
+        self.vector(&Expr::vector(quotient).offset(-shift))
     }
 
     /// `a - n · floor(a / n)`

@@ -299,6 +299,26 @@ fn guards_come_before_data() {
     }
 }
 
+/// Division of data that varies by lane: quotients and remainders of negative and positive numbers.
+#[test]
+fn divided_data() {
+    for n in [2, 3, 5, 7, 8, 12, 49, 100, 641, 65_537] {
+        check(
+            &format!(
+                "kernel k(read at: i32[50], write y: i32[50], write z: i32[50]) {{
+  par i0 in 0..50 by 24
+  %0: i32[1, i0] = load at[i0 + col]
+  %1: i32[1, i0] = index (data(%0, 1000000) * 7919 + -300000000 + i0 * {n}) // {n}
+  %2: i32[1, i0] = index (data(%0, 1000000) * -7919 + col) mod {n}
+  store y[i0 + col] = %1
+  store z[i0 + col] = %2
+}}"
+            ),
+            100_000,
+        );
+    }
+}
+
 #[test]
 fn gathered_contraction() {
     check(
