@@ -82,7 +82,10 @@ impl Checker {
     /// Checks each declaration once, used or not.
     fn check_data_items(&mut self, blocks: &[Rc<ast::BlockItem>], out: &mut Model) {
         for block in blocks.iter().filter(|b| &*b.word.text == "data") {
-            out.data.extend(self.data(call::block_name(block)).map(|info| info.model.clone()));
+            if let Some(info) = self.data(call::block_name(block)) {
+                self.check_fields(&info);
+                out.data.push(info.model.clone());
+            }
         }
     }
 }

@@ -65,6 +65,10 @@ impl Checker {
     }
 
     fn tensor_binary(&mut self, op: BinaryOp, a: &Value, b: &Value, span: Span) -> Value {
+        let is_operand = |v: &Value| matches!(v, Value::Tensor(_) | Value::Dim(_) | Value::Float(_) | Value::Bool(_));
+        if !is_operand(a) || !is_operand(b) {
+            return self.report(no_operator(span, op, a, b));
+        }
         let emit = self.emit(span);
         let result = match (op, a, b) {
             (BinaryOp::MatMul, Value::Tensor(x), Value::Tensor(y)) => emit.matmul(*x, *y),
@@ -86,7 +90,7 @@ impl Checker {
             BinaryOp::Div => return self.exact_quotient(a, b, span),
             BinaryOp::Rem => match b.known() {
                 Some(n) if n > 0 => a.sub(&a.floor_div(n).mul(b)),
-                _ => return self.report(bad_divisor(span, b)),
+                _ => return self.report_open(bad_divisor(span, b)),
             },
             BinaryOp::Pow => return self.dim_power(a, b, span),
             _ => match comparison(op) {
@@ -111,9 +115,10 @@ impl Checker {
         match b.known() {
             Some(n) if n > 0 => match a.exact_div(n) {
                 Some(quotient) => Value::Dim(quotient),
+                None if a.known().is_none() => self.report_open(not_exact(span, a, n)),
                 None => self.report(not_exact(span, a, n)),
             },
-            _ => self.report(bad_divisor(span, b)),
+            _ => self.report_open(bad_divisor(span, b)),
         }
     }
 
@@ -121,7 +126,7 @@ impl Checker {
         match (a.known(), b.known()) {
             (_, Some(n)) if (0..=i64::from(u32::MAX)).contains(&n) => self.checked_dim(a.pow(n as u32), span),
             (Some(a), Some(n)) => Value::Float((a as f64).powf(n as f64)),
-            _ => self.report(power_not_known(span)),
+            _ => self.report_open(power_not_known(span)),
         }
     }
 
@@ -152,7 +157,7 @@ impl Checker {
     fn compare_dims(&mut self, op: Compare, a: &Dim, b: &Dim, span: Span) -> Value {
         match self.decide(op, a, b) {
             Some(holds) => Value::Bool(holds),
-            None => self.report(undecided(span, op, a, b)),
+            None => self.report_open(undecided(span, op, a, b)),
         }
     }
 
@@ -189,7 +194,7 @@ impl Checker {
                     let value = if round == Round::Floor { x.floor_div(n) } else { x.ceil_div(n) };
                     self.checked_dim(value, span)
                 }
-                _ => self.report(bad_divisor(span, y)),
+                _ => self.report_open(bad_divisor(span, y)),
             },
             (Value::Tensor(x), _) if self.graph.emit.dtype(*x).is_int() => self.round_ints(round, a, b, span),
             _ => {

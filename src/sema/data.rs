@@ -1,6 +1,6 @@
 //! `data` declarations: columns, fields as code over the stored row, and splits.
 
-use super::checker::Checker;
+use super::checker::{Checker, GraphKind, GraphState};
 use super::defs::{Def, did_you_mean, suggest};
 use super::model::{Column, Constant, Data};
 use super::scope::{BoundDim, Frame};
@@ -214,6 +214,20 @@ impl Checker {
         });
         frame.dims.push(("B".into(), BoundDim { dim: batch.size.clone(), span: name.span }));
         self.in_frame(frame, |c| c.field_value(field))
+    }
+
+    /// Elaborates all fields in a graph of their own, for their errors.
+    pub fn check_fields(&mut self, data: &DataInfo) {
+        let (size, count) = (self.fresh_symbol("B"), self.fresh_symbol("rows"));
+        let mut state = GraphState::new(&data.model.name, GraphKind::Phase);
+        let ty = Type::new(DType::I32, vec![size.clone()]);
+        let rows = state.emit.graph.input("rows", InputRole::Rows, ty, Origin::default());
+        let batch = Batch { rows, size, count };
+        self.with_graph(state, |c| {
+            for field in &data.fields {
+                c.field(data, &field.name, &batch);
+            }
+        });
     }
 
     fn field_value(&mut self, field: &Field) -> Value {

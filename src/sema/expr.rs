@@ -186,7 +186,7 @@ impl Checker {
                 Some((lo..hi).map(Value::int).collect())
             }
             Value::Range(..) => {
-                self.report(range_not_known(over.span));
+                self.report_open(range_not_known(over.span));
                 None
             }
             Value::Error => None,
@@ -246,7 +246,7 @@ impl Checker {
     pub fn eval_int(&mut self, expr: &Expr) -> Option<i64> {
         let dim = self.eval_dim(expr)?;
         if dim.known().is_none() {
-            self.report(value_not_known(expr.span, &dim));
+            self.report_open(value_not_known(expr.span, &dim));
         }
         dim.known()
     }

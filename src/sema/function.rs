@@ -76,8 +76,8 @@ impl Checker {
             let value = self.argument(param, slot, name, span);
             self.frame().declare(Local { name: param.name.text.clone(), value, is_var: false, span: param.name.span });
         }
-        self.solve_deferred();
-        let matched = !self.frame().scopes.iter().flatten().any(|l| l.value.is_error());
+        let solved = self.solve_deferred();
+        let matched = solved && !self.frame().scopes.iter().flatten().any(|l| l.value.is_error());
         if !matched || !self.prove_all(&f.constraints, name, span) {
             return Value::Error;
         }
@@ -113,8 +113,7 @@ impl Checker {
             return self.report(no_result(f, ty.span));
         }
         let value = self.convert(value, at, ty, &format!("the result of `{}`", f.name.text));
-        self.solve_deferred();
-        value
+        if self.solve_deferred() { value } else { Value::Error }
     }
 }
 

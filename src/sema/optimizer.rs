@@ -223,7 +223,7 @@ impl Checker {
         let targeted = self.train.targeted.iter().filter(|(prefix, _)| below(&target.path, prefix));
         let nearest = targeted.max_by_key(|(prefix, _)| prefix.len()).map(|(_, c)| c);
         let found = with.or(nearest).or(self.train.optimizer.as_ref()).cloned();
-        if found.is_none() {
+        if found.is_none() && !self.train.broken_settings {
             self.report(no_optimizer(span, &target.path));
         }
         found

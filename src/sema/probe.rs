@@ -99,6 +99,7 @@ impl Checker {
 
     /// A stand-in for an argument without a default; `None` where there is none.
     fn opaque_argument(&mut self, param: &Param) -> Option<(ast::Name, Value)> {
+        param.ty.iter().for_each(|t| self.check_type(t));
         let value = match param.ty.as_ref().map(|t| &t.kind) {
             Some(TypeKind::Named { name, shape: None }) => match &*name.text {
                 "int" => Value::Dim(self.fresh_symbol(&param.name.text)),
@@ -179,6 +180,7 @@ impl Checker {
 
     fn opaque_value(&mut self, param: &Param) -> Option<(Value, Span)> {
         let span = param.name.span;
+        param.ty.iter().for_each(|t| self.check_type(t));
         if let Some(ty) = &param.ty
             && let Some(value) = self.input_of_type(&param.name.text, ty, span)
         {

@@ -59,7 +59,7 @@ impl Checker {
             }
             self.eval_setting(&setting, &mut settings);
         }
-        if settings.epochs.is_none() && settings.steps.is_none() {
+        if settings.epochs.is_none() && settings.steps.is_none() && !self.train.broken_settings {
             self.report(no_end(word));
         }
         settings
@@ -115,12 +115,16 @@ impl Checker {
             }
             _ => {
                 self.report(unknown_setting(&s.name));
+                self.train.broken_settings = true;
             }
         }
     }
 
     fn set_optimizer(&mut self, s: &Setting) {
-        let Some(choice) = self.optimizer_choice(&s.value) else { return };
+        let Some(choice) = self.optimizer_choice(&s.value) else {
+            self.train.broken_settings = true;
+            return;
+        };
         match &s.target {
             None => self.train.optimizer = Some(choice),
             Some(path) => {
@@ -166,6 +170,7 @@ impl Checker {
     fn count(&mut self, s: &Setting) -> Option<u64> {
         match self.natural(s)? {
             0 => {
+                self.train.broken_settings = true;
                 self.report(bad_setting(s, "a positive number"));
                 None
             }
@@ -254,7 +259,8 @@ impl Checker {
 
     /// The given value must be of the kind that the file has.
     fn override_value(&mut self, name: &str, text: &str, own: Value, span: Span) -> Value {
-        let value = self.eval(&literal(text, span));
+        let given = literal(text, span);
+        let value = if matches!(given.kind, ExprKind::Name(_)) { Value::Str(text.into()) } else { self.eval(&given) };
         match (&own, &value) {
             (Value::Float(_), Value::Dim(d)) => d.known().map_or(Value::Error, |n| Value::Float(n as f64)),
             (Value::Float(_), Value::Float(_))

@@ -124,35 +124,35 @@ impl Checker {
         equal
     }
 
-    /// Compares what had to wait, and solves for a dimension that is still unknown.
-    pub fn solve_deferred(&mut self) {
+    /// Compares what had to wait, and solves for a dimension that is still unknown; false after an error.
+    pub fn solve_deferred(&mut self) -> bool {
+        let mut fine = true;
         for d in std::mem::take(&mut self.frame().deferred) {
             let site = Site { span: d.span, what: &d.what, declared: d.expr.span };
-            match &self.unbound(&d.expr)[..] {
-                [] => {
-                    self.match_dim(&d.expr, &d.actual, site);
-                }
+            fine &= match &self.unbound(&d.expr)[..] {
+                [] => self.match_dim(&d.expr, &d.actual, site),
                 [name] => self.solve_dim(name, &d.expr, &d.actual, site),
                 [name, ..] => {
                     self.report(cannot_solve(name, site));
+                    false
                 }
-            }
+            };
         }
+        fine
     }
 
-    fn solve_dim(&mut self, name: &ast::Name, expr: &Expr, actual: &Dim, site: Site) {
+    fn solve_dim(&mut self, name: &ast::Name, expr: &Expr, actual: &Dim, site: Site) -> bool {
         let unknown = self.fresh_symbol(&name.text);
         let trial = BoundDim { dim: unknown.clone(), span: site.span };
         self.frame().dims.push((name.text.clone(), trial));
         let term = self.eval_dim(expr);
         self.frame().dims.pop();
-        let Some(term) = term else { return };
+        let Some(term) = term else { return false };
         match unknown.as_symbol().and_then(|s| term.solve_for(s, actual)) {
-            Some(dim) => {
-                self.bind_dim(name, &dim, site.span);
-            }
+            Some(dim) => self.bind_dim(name, &dim, site.span),
             None => {
                 self.report(no_solution(expr, actual, site));
+                false
             }
         }
     }
@@ -194,8 +194,12 @@ impl Checker {
         match self.condition_sides(condition) {
             Some((op, a, b)) => match self.decide(op, &a, &b) {
                 Some(true) => true,
-                verdict => {
-                    self.report(not_proved(condition, name, call, (op, &a, &b), verdict));
+                Some(false) => {
+                    self.report(not_proved(condition, name, call, (&a, &b), true));
+                    false
+                }
+                None => {
+                    self.report_open(not_proved(condition, name, call, (&a, &b), false));
                     false
                 }
             },
@@ -402,25 +406,17 @@ fn no_solution(expr: &Expr, actual: &Dim, site: Site) -> Diagnostic {
         .label(expr.span, format!("`{text}` is declared here"))
 }
 
-fn not_proved(
-    condition: &Expr,
-    name: &str,
-    call: Span,
-    sides: (Compare, &Dim, &Dim),
-    verdict: Option<bool>,
-) -> Diagnostic {
+fn not_proved(condition: &Expr, name: &str, call: Span, (a, b): (&Dim, &Dim), is_false: bool) -> Diagnostic {
     let text = expr_text(condition);
-    let (_, a, b) = sides;
-    let message = match verdict {
-        Some(_) => format!("`{name}` needs `{text}`, which does not hold"),
-        None => format!("`{name}` needs `{text}`, which cannot be proved"),
-    };
+    let verdict = if is_false { "does not hold" } else { "cannot be proved" };
+    let message = format!("`{name}` needs `{text}`, which {verdict}");
     let diag = Diagnostic::error(Code(306), message)
         .label(call, format!("here the sides are {a} and {b}"))
         .label(condition.span, "the condition");
-    match verdict {
-        None => diag.help(format!("add a condition to the caller: `where {a} …`, or use known sizes")),
-        Some(_) => diag,
+    if is_false {
+        diag
+    } else {
+        diag.help(format!("add a condition to the caller: `where {a} …`, or use known sizes"))
     }
 }
 

@@ -137,6 +137,8 @@ impl Checker {
             }
             _ => {
                 self.report(assign_to_unknown(name));
+                // What was most likely meant as a definition is not reported again where it is used.
+                self.declare(name, Value::Error, true);
             }
         }
     }

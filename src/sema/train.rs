@@ -26,6 +26,8 @@ pub struct TrainState {
     pub data: Vec<(Rc<str>, Option<Rc<DataInfo>>)>,
     pub knobs: Knobs,
     pub optimizer: Option<Choice>,
+    /// A setting was not understood: what is missing may be that one.
+    pub broken_settings: bool,
     /// `optimizer for net.bert = …`: path prefix and optimizer.
     pub targeted: Vec<(Rc<str>, Choice)>,
     /// The data of `step`, in which `predict` looks for its fields.

@@ -88,6 +88,20 @@ impl Checker {
         }
     }
 
+    /// Reports names of types that do not exist.
+    pub fn check_type(&mut self, ty: &TypeExpr) {
+        match &ty.kind {
+            TypeKind::Named { name, .. } => {
+                if DType::from_name(&name.text).is_none() && !COMPILE_TIME.contains(&&*name.text) {
+                    self.report(unknown_type(name));
+                }
+            }
+            TypeKind::List(item) => self.check_type(item),
+            TypeKind::Record(fields) => fields.iter().for_each(|(_, t)| self.check_type(t)),
+            TypeKind::Error => {}
+        }
+    }
+
     /// An i32 tensor may stand for an `int`: an integer function applies elementwise.
     fn refuse_value(&mut self, value: Value, span: Span, ty: &ast::Name, what: &str, expected: &str) -> Value {
         match value {
@@ -106,6 +120,7 @@ impl Checker {
     ) -> Value {
         let (dtype, dims, at) = declared;
         let node = match &value {
+            value if value.is_error() => return Value::Error,
             Value::Tensor(x) => *x,
             Value::Float(_) | Value::Dim(_) | Value::Bool(_) => {
                 let result = self.emit(span).operand(&value, dtype);

@@ -1,5 +1,180 @@
 //! Codes E06xx: what is not supported yet.
+//!
+//! The first example of each explanation causes the error: a test in `sema` runs them. `Houses` is the declaration of
+//! `training`.
 
-use super::Explanation;
+use super::{Code, Explanation};
 
-pub const ALL: &[Explanation] = &[];
+const fn entry(code: u16, title: &'static str, text: &'static str) -> Explanation {
+    Explanation { code: Code(code), title, text }
+}
+
+pub const ALL: &[Explanation] = &[
+    entry(
+        601,
+        "`scan` is not supported yet",
+        "Loops over an axis of the data are part of the language, but not of this version.
+
+```nn
+fn total(x: f32[T, D]) -> f32[T, D] {
+  scan row in x along T { yield row }
+}
+```
+
+`for` over a range that is known to the compiler unrolls; `cumulative_sum` covers running sums.",
+    ),
+    entry(
+        602,
+        "`yield` is not supported yet",
+        "`yield` belongs in a `scan`.
+
+```nn
+fn f(x: f32[B]) -> f32[B] {
+  yield x
+  x
+}
+```",
+    ),
+    entry(
+        603,
+        "`state` is not supported yet",
+        "State that lives through a scan comes with `scan`.
+
+```nn
+model Net() {
+  state h: f32[4] = 0.0
+  fn forward(x: f32[B, 4]) -> f32[B, 4] { x + h }
+}
+```",
+    ),
+    entry(
+        604,
+        "this directive is not supported yet",
+        "`load` and `freeze` are part of the language, but not of this version.
+
+```nn
+train {
+  let net = Dense(1)
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  freeze net until epoch 2
+  step (x, price) in Houses.train |> batch(32) { minimize mse(net(x)[:, 0], price) }
+}
+```
+
+`minimize … over net.head` trains a part of the model.",
+    ),
+    entry(
+        605,
+        "`every … epochs` in a step is not supported yet",
+        "Inside a step, periods are counted in steps.
+
+```nn
+train {
+  let net = Dense(1)
+  optimizer = sgd(lr: 0.1)
+  epochs = 4
+  step (x, price) in Houses.train |> batch(32) {
+    every 2 epochs { minimize mse(net(x)[:, 0], price) }
+  }
+}
+```",
+    ),
+    entry(
+        606,
+        "this data source is not supported yet",
+        "This version reads `idx` and `csv`.
+
+```nn
+data Text from text(\"shakespeare.txt\") { tokens: i32[65] }
+```",
+    ),
+    entry(
+        607,
+        "this pipeline stage is not supported yet",
+        "This version has `shuffle` and `batch(n)`, with `drop_last: true`.
+
+```nn
+train {
+  let net = Dense(1)
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  step (x, price) in Houses.train |> bucket(by: T) |> batch(32) { minimize mse(net(x)[:, 0], price) }
+}
+```",
+    ),
+    entry(
+        608,
+        "this setting is not supported yet",
+        "Gradient accumulation, reduced precision and memory limits are not part of this version.
+
+```nn
+train {
+  let net = Dense(1)
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  accumulate = 4
+  step (x, price) in Houses.train |> batch(32) { minimize mse(net(x)[:, 0], price) }
+}
+```",
+    ),
+    entry(
+        609,
+        "fields of varying size are not supported yet",
+        "In this version each row of a field has the same shape.
+
+```nn
+data Words from csv(\"words.csv\") { letters: i32[T] = raw.letters }
+```",
+    ),
+    entry(
+        610,
+        "this conversion is not supported yet",
+        "Conversions that are fitted to the data are not part of this version.
+
+```nn
+data Points from csv(\"points.csv\") { kind: i32 = category(raw.kind) }
+```",
+    ),
+    entry(
+        611,
+        "a split of a split is not supported yet",
+        "`of` names a part that the source has of its own, such as the `train` part of `idx` data.
+
+```nn
+data Points from csv(\"points.csv\") {
+  x: f32 = raw.x
+  split train 0.8, validate 0.1 of train
+}
+```",
+    ),
+    entry(
+        612,
+        "values of `predict` are not supported yet",
+        "The fields of `predict` are fields of data.
+
+```nn
+train {
+  let net = Dense(1)
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  step (x, price) in Houses.train |> batch(32) { minimize mse(net(x)[:, 0], price) }
+  predict (seed: i32) { report value: net(zeros([1, 2])) }
+}
+```",
+    ),
+    entry(
+        613,
+        "values of the data are not supported yet",
+        "A value that depends on the data, such as the size of a vocabulary, is not known to this version.
+
+```nn
+train {
+  let net = Dense(Houses.vocab)
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  step (x, price) in Houses.train |> batch(32) { minimize mean(net(x)) }
+}
+```",
+    ),
+];

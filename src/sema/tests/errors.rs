@@ -1,0 +1,156 @@
+//! What is said about mistakes, where, and how often.
+
+use super::{run, summary};
+use crate::diag::Diagnostic;
+use crate::source::SourceMap;
+
+/// Code, text at the first label, message of each diagnostic.
+fn errors(text: &str) -> Vec<String> {
+    let (sources, _, diags) = run(text, &[]);
+    summary(&sources, &diags)
+}
+
+fn only(text: &str) -> (SourceMap, Diagnostic) {
+    let (sources, _, diags) = run(text, &[]);
+    assert_eq!(diags.len(), 1, "{:#?}", summary(&sources, &diags));
+    (sources, diags.into_iter().next().unwrap())
+}
+
+/// Texts at the labels.
+fn places(sources: &SourceMap, diag: &Diagnostic) -> Vec<String> {
+    diag.labels.iter().map(|l| sources.text(l.span).to_string()).collect()
+}
+
+#[test]
+fn five_mistakes_give_five_errors() {
+    let text = "
+fn a(x: f32[*S]) -> f32[*S] { reluu(x) }
+fn b(x: f32[B, 3]) -> f32[B, 4] { x }
+fn c(x: f32[*S]) -> f32[*S] { scaled(x, by: 2.0, byy: 1.0) }
+fn d(x: f32[*S]) -> f32[*S] { let y = x
+  y = 2.0
+  y }
+fn scaled(x: f32[*S], by: float) -> f32[*S] { by * x }
+fn e(x: f32[B, D], mask: bool[B, D]) -> f32[B, D] { if mask { x } else { x } }
+";
+    let found = errors(text);
+    let codes: Vec<&str> = found.iter().map(|e| &e[..5]).collect();
+    assert_eq!(codes, ["E0101", "E0301", "E0105", "E0111", "E0205"], "{found:#?}");
+}
+
+#[test]
+fn a_broken_value_is_reported_once() {
+    let text = "
+model Net() {
+  hidden = Dense(unit)
+  head = Dense(10)
+  fn forward(x: f32[B, 4]) -> f32[B, 10] { x |> hidden |> relu |> head |> softmax }
+}
+data Points from csv(\"points.csv\") {
+  x: f32[4] = [raw.a, raw.b, raw.c, raw.d]
+  y: i32 = raw.y
+}
+train {
+  let net = Net()
+  optimizer = adam(lr: 1e-3)
+  epochs = 2
+  step (x, y) in Points.train |> batch(8) {
+    let z = net(x)
+    minimize cross_entropy(z, y)
+    report accuracy: accuracy(z, y)
+  }
+}";
+    assert_eq!(errors(text), ["E0101 \"unit\": `unit` is not defined"]);
+}
+
+#[test]
+fn a_conflict_shows_both_origins_in_the_users_names() {
+    let text = "
+fn pair(a: f32[B, D], mask: bool[B, T]) -> f32[B, D] { where(mask[:, 0][:, _], a, 0.0) }
+fn f(a: f32[8, 3], mask: bool[6, 2]) -> f32[8, 3] { pair(a, mask) }";
+    let (sources, diag) = only(text);
+    assert_eq!(diag.code.0, 303);
+    assert_eq!(diag.message, "argument `mask` of `pair` has `B` = 6, and `B` is 8");
+    assert_eq!(places(&sources, &diag), ["mask", "a", "bool[B, T]"]);
+}
+
+#[test]
+fn symbolic_terms_come_with_a_counterexample() {
+    let text = "fn f(x: f32[B, T]) -> f32[B, 2 * floor(T / 2)] { x }";
+    let (_, diag) = only(text);
+    assert_eq!(diag.help.as_deref(), Some("with T = 1 they are 0 and 1"));
+}
+
+#[test]
+fn a_layer_called_with_another_size_names_the_layer() {
+    let text = "
+model Net() {
+  hidden = Dense(128)
+  fn forward(x: f32[B, 784]) -> f32[B, 128] { x |> hidden |> relu |> hidden }
+}";
+    let (sources, diag) = only(text);
+    assert_eq!(diag.message, "argument `x` of `Dense` has `D` = 128, but layer `hidden` has `D` = 784");
+    assert_eq!(places(&sources, &diag)[..2], ["x |> hidden |> relu", "x"]);
+}
+
+#[test]
+fn an_error_of_the_library_points_at_the_users_call() {
+    let text = "fn f(x: f32[B, 3], y: f32[B, 4]) -> f32 { mse(x, y) }";
+    let (sources, diag) = only(text);
+    assert_eq!(places(&sources, &diag)[0], "y");
+    let text = "fn f(x: f32[B, 3]) -> f32[B, 3] { softmax(x, axis: 4) }";
+    let (sources, diag) = only(text);
+    assert_eq!(places(&sources, &diag)[0], "softmax(x, axis: 4)");
+}
+
+#[test]
+fn suggestions_are_fixes() {
+    let (sources, diag) = only("fn f(x: f32[*S]) -> f32[*S] { sigmiod(x) }");
+    let fix = diag.fix.unwrap();
+    assert_eq!((sources.text(fix.span), &*fix.replacement), ("sigmiod", "sigmoid"));
+}
+
+#[test]
+fn facts_are_proved_from_the_callers_facts() {
+    let halves = "fn halves(x: f32[B, T]) -> f32[B, T / 2] where T % 2 == 0 { x[:, :T / 2] }\n";
+    let text = format!("{halves}fn f(x: f32[B, U]) -> f32[B, U / 2] where U % 2 == 0 {{ halves(x) }}");
+    assert_eq!(errors(&text), [""; 0]);
+    let text = format!("{halves}fn f(x: f32[B, 5]) -> f32[B, 2] {{ halves(x) }}");
+    let (_, diag) = only(&text);
+    assert_eq!(diag.message, "`halves` needs `T % 2 == 0`, which does not hold");
+}
+
+#[test]
+fn integer_functions_unfold_in_dimensions() {
+    let text = "
+fn window(n: int, size: int, hop: int) -> int { floor((n - size) / hop) + 1 }
+fn f(x: f32[B, 400]) -> f32[B, window(400, 80, 40)] { x[:, :9] }
+fn lengths(n: i32[B]) -> i32[B] { window(n, 80, 40) }";
+    assert_eq!(errors(text), [""; 0]);
+}
+
+#[test]
+fn terms_of_dimensions_are_solved() {
+    let text = "
+fn halves(x: f32[B, 2 * D]) -> f32[B, D] { x[:, :D] + x[:, D:] }
+fn f(x: f32[B, 8]) -> f32[B, 4] { halves(x) }";
+    assert_eq!(errors(text), [""; 0]);
+}
+
+#[test]
+fn unused_definitions_do_not_hide_errors_nor_invent_them() {
+    let text = "
+layer Gate(units: int, depth: int) {
+  inner = [Dense(units) for _ in 0..depth]
+  fn forward(x: f32[B, D]) -> f32[B, units] {
+    var y = x
+    for layer in inner { y = sigmoid(layer(y)) }
+    y
+  }
+}
+layer Wrong(units: int) {
+  inner = Dense(units)
+  fn forward(x: f32[B, D]) -> f32[B, units] { innr(x) }
+}";
+    assert_eq!(errors(text), ["E0101 \"innr\": `innr` is not defined"]);
+}
