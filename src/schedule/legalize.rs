@@ -12,7 +12,8 @@ pub use reduce::identity;
 
 use super::error;
 use crate::diag::Diagnostic;
-use crate::ops::{Binary, Compare, DType, Literal, Op, Pad, Type};
+use crate::ops::{DType, Literal, Op, Pad, Type};
+use crate::tensor::build::Builder;
 use crate::tensor::{Graph, Inst, Origin, Output, OutputRole, Value};
 
 pub fn legalize(graph: &Graph) -> Result<Graph, Diagnostic> {
@@ -55,8 +56,8 @@ impl Legalizer<'_> {
             Op::DimValue(n) => self.constant(Literal::Int(*n as i64), DType::I32),
             Op::Cast(to) if self.dtype(args[0]) == *to => args[0],
             Op::Compare(op) if matches!(self.dtype(args[0]), DType::Bool | DType::U8) => {
-                let wide: Vec<Value> = args.iter().map(|a| self.cast(*a, DType::I32)).collect();
-                self.push(Op::Compare(*op), wide, ty)
+                let wide: Vec<Value> = args.iter().map(|a| self.b().cast(*a, DType::I32)).collect();
+                self.push(Op::Compare(*op), &wide, ty)
             }
             Op::Reduce { op, axes } => self.reduce(*op, args[0], axes),
             Op::ArgMax { axis } => self.arg_extreme(crate::ops::Reduce::Max, args[0], *axis),
@@ -70,7 +71,7 @@ impl Legalizer<'_> {
             Op::Sort { .. } | Op::TopK { .. } | Op::Composite { .. } | Op::Grad => {
                 return Err(error::no_kernel(inst));
             }
-            op => self.push(op.clone(), args.to_vec(), ty),
+            op => self.push(op.clone(), args, ty),
         })
     }
 
@@ -110,7 +111,7 @@ impl Legalizer<'_> {
             };
             if role == OutputRole::Update && self.is_other_input(value, &output.name) {
                 let ty = self.out.ty(value).clone();
-                value = self.push(Op::Reshape { shape: ty.shape.clone() }, vec![value], ty);
+                value = self.push(Op::Reshape { shape: ty.shape.clone() }, &[value], ty);
             }
             self.out.outputs.push(Output { name: output.name.clone(), role, value });
         }
@@ -123,8 +124,13 @@ impl Legalizer<'_> {
 
     // ── building ──
 
-    fn push(&mut self, op: Op, args: Vec<Value>, ty: Type) -> Value {
-        self.out.push(op, args, vec![ty], self.origin.clone())[0]
+    /// Appends to the legal graph.
+    fn b(&mut self) -> Builder<'_> {
+        Builder::new(&mut self.out, self.origin.clone())
+    }
+
+    fn push(&mut self, op: Op, args: &[Value], ty: Type) -> Value {
+        self.b().op(op, args, ty)
     }
 
     fn dtype(&self, x: Value) -> DType {
@@ -140,70 +146,26 @@ impl Legalizer<'_> {
         Type::new(self.dtype(x), shape.to_vec())
     }
 
+    /// What defines a value: every instruction of the legal graph has one result, numbered as it is.
+    fn def(&self, value: Value) -> &Inst {
+        &self.out.insts[value.0 as usize]
+    }
+
     fn constant(&mut self, literal: Literal, dtype: DType) -> Value {
-        self.push(Op::Const(literal), vec![], Type::scalar(dtype))
+        self.push(Op::Const(literal), &[], Type::scalar(dtype))
     }
 
     fn full(&mut self, literal: Literal, dtype: DType, shape: &[usize]) -> Value {
         let scalar = self.constant(literal, dtype);
-        self.broadcast(scalar, shape, &[])
-    }
-
-    fn cast(&mut self, x: Value, to: DType) -> Value {
-        let ty = Type::new(to, self.shape(x));
-        if self.dtype(x) == to { x } else { self.push(Op::Cast(to), vec![x], ty) }
-    }
-
-    fn binary(&mut self, op: Binary, a: Value, b: Value) -> Value {
-        let ty = self.out.ty(a).clone();
-        self.push(Op::Binary(op), vec![a, b], ty)
-    }
-
-    fn compare(&mut self, op: Compare, a: Value, b: Value) -> Value {
-        let ty = Type::new(DType::Bool, self.shape(a));
-        self.push(Op::Compare(op), vec![a, b], ty)
-    }
-
-    fn reshape(&mut self, x: Value, shape: &[usize]) -> Value {
-        if self.shape(x) == shape {
-            return x;
-        }
-        let ty = self.like(x, shape);
-        self.push(Op::Reshape { shape: shape.to_vec() }, vec![x], ty)
-    }
-
-    fn transpose(&mut self, x: Value, perm: &[usize]) -> Value {
-        if perm.is_sorted() {
-            return x;
-        }
-        let shape = self.shape(x);
-        let ty = self.like(x, &perm.iter().map(|p| shape[*p]).collect::<Vec<_>>());
-        self.push(Op::Transpose { perm: perm.to_vec() }, vec![x], ty)
-    }
-
-    fn broadcast(&mut self, x: Value, shape: &[usize], axes: &[usize]) -> Value {
-        let ty = self.like(x, shape);
-        self.push(Op::Broadcast { shape: shape.to_vec(), axes: axes.to_vec() }, vec![x], ty)
-    }
-
-    fn slice(&mut self, x: Value, start: &[usize], size: &[usize], stride: &[usize]) -> Value {
-        let ty = self.like(x, size);
-        let op = Op::Slice { start: start.to_vec(), size: size.to_vec(), stride: stride.to_vec() };
-        self.push(op, vec![x], ty)
+        self.b().broadcast(scalar, shape, &[])
     }
 
     fn pad(&mut self, x: Value, pads: Vec<Pad>, fill: Literal) -> Value {
         if pads.iter().all(|p| p.low == 0 && p.high == 0 && p.interior == 0) {
             return x;
         }
-        let shape = self.shape(x);
-        let padded = shape.iter().zip(&pads).map(|(n, p)| {
-            let spread = if *n == 0 { 0 } else { *n + (n - 1) * p.interior };
-            (spread as i64 + p.low + p.high).max(0) as usize
-        });
-        let ty = self.like(x, &padded.collect::<Vec<_>>());
         let fill = self.constant(fill, self.dtype(x));
-        self.push(Op::Pad { pads }, vec![x, fill], ty)
+        self.b().pad(x, fill, pads)
     }
 }
 

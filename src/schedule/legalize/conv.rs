@@ -18,7 +18,7 @@ impl Legalizer<'_> {
             return self.depthwise(x, w, &window, result);
         }
         let ty = self.like(x, &result);
-        self.push(Op::Conv { window, groups }, vec![x, w], ty)
+        self.push(Op::Conv { window, groups }, &[x, w], ty)
     }
 
     fn pad_input(&mut self, x: Value, window: &Window) -> (Value, Window) {
@@ -31,18 +31,18 @@ impl Legalizer<'_> {
     fn tap(&mut self, x: Value, window: &Window, [row, col]: [usize; 2], [oh, ow]: [usize; 2]) -> Value {
         let shape = self.shape(x);
         let start = [0, row * window.dilation[0], col * window.dilation[1], 0];
-        self.slice(x, &start, &[shape[0], oh, ow, shape[3]], &[1, window.stride[0], window.stride[1], 1])
+        self.b().slice(x, &start, &[shape[0], oh, ow, shape[3]], &[1, window.stride[0], window.stride[1], 1])
     }
 
     fn depthwise(&mut self, x: Value, w: Value, window: &Window, result: [usize; 4]) -> Value {
         let mut sum = None;
         for (row, col) in taps(window) {
             let input = self.tap(x, window, [row, col], [result[1], result[2]]);
-            let weight = self.slice(w, &[row, col, 0, 0], &[1, 1, 1, result[3]], &[1; 4]);
-            let weight = self.reshape(weight, &[result[3]]);
-            let weight = self.broadcast(weight, &result, &[3]);
-            let term = self.binary(Binary::Mul, input, weight);
-            sum = Some(sum.map_or(term, |s| self.binary(Binary::Add, s, term)));
+            let weight = self.b().slice(w, &[row, col, 0, 0], &[1, 1, 1, result[3]], &[1; 4]);
+            let weight = self.b().reshape(weight, &[result[3]]);
+            let weight = self.b().broadcast(weight, &result, &[3]);
+            let term = self.b().binary(Binary::Mul, input, weight);
+            sum = Some(sum.map_or(term, |s| self.b().binary(Binary::Add, s, term)));
         }
         sum.expect("a kernel has an element")
     }
@@ -73,10 +73,10 @@ impl Legalizer<'_> {
     fn flip(&mut self, w: Value, groups: usize) -> Value {
         let [kh, kw, i, o] = self.shape(w)[..] else { unreachable!("a kernel has rank 4") };
         let ty = self.out.ty(w).clone();
-        let reversed = self.push(Op::Reverse { axes: vec![0, 1] }, vec![w], ty);
-        let split = self.reshape(reversed, &[kh, kw, i, groups, o / groups]);
-        let exchanged = self.transpose(split, &[0, 1, 4, 3, 2]);
-        self.reshape(exchanged, &[kh, kw, o / groups, groups * i])
+        let reversed = self.push(Op::Reverse { axes: vec![0, 1] }, &[w], ty);
+        let split = self.b().reshape(reversed, &[kh, kw, i, groups, o / groups]);
+        let exchanged = self.b().transpose(split, &[0, 1, 4, 3, 2]);
+        self.b().reshape(exchanged, &[kh, kw, o / groups, groups * i])
     }
 
     pub(super) fn conv_weight_grad(&mut self, x: Value, y_adj: Value, window: &Window, groups: usize) -> Value {
@@ -89,7 +89,7 @@ impl Legalizer<'_> {
         let (i, o) = (shape[3] / groups, out[3]);
         let parts = weight_grad_slices(shape[0], kh * kw * i.div_ceil(6) * groups * (o / groups).div_ceil(64), i);
         let ty = self.like(x, &[parts, kh, kw, i, o]);
-        let partial = self.push(Op::ConvWeightGrad { window, groups }, vec![x, y_adj], ty);
+        let partial = self.push(Op::ConvWeightGrad { window, groups }, &[x, y_adj], ty);
         self.reduce(Reduce::Sum, partial, &[0])
     }
 
@@ -98,13 +98,13 @@ impl Legalizer<'_> {
         let mut rows = vec![];
         for (row, col) in taps(window) {
             let input = self.tap(x, window, [row, col], [out[1], out[2]]);
-            let products = self.binary(Binary::Mul, input, y_adj);
+            let products = self.b().binary(Binary::Mul, input, y_adj);
             let sum = self.reduce(Reduce::Sum, products, &[0, 1, 2]);
-            rows.push(self.reshape(sum, &[1, out[3]]));
+            rows.push(self.b().reshape(sum, &[1, out[3]]));
         }
         let ty = self.like(x, &[rows.len(), out[3]]);
-        let all = self.push(Op::Concat { axis: 0 }, rows, ty);
-        self.reshape(all, &[window.size[0], window.size[1], 1, out[3]])
+        let all = self.push(Op::Concat { axis: 0 }, &rows, ty);
+        self.b().reshape(all, &[window.size[0], window.size[1], 1, out[3]])
     }
 }
 

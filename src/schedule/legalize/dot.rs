@@ -28,12 +28,12 @@ impl Legalizer<'_> {
         let transposed = [lhs_batch.as_slice(), lhs_contract, &lhs_free].concat();
         let a_transposed = transposed.is_sorted() && m > 1 && k > 1;
         let perm = if a_transposed { transposed } else { [lhs_batch.as_slice(), &lhs_free, lhs_contract].concat() };
-        let a = self.transpose(args[0], &perm);
-        let a = self.reshape(a, &if a_transposed { [batch, k, m] } else { [batch, m, k] });
-        let b = self.transpose(args[1], &[rhs_batch.as_slice(), rhs_contract, &rhs_free].concat());
-        let b = self.reshape(b, &[batch, k, n]);
+        let a = self.b().transpose(args[0], &perm);
+        let a = self.b().reshape(a, &if a_transposed { [batch, k, m] } else { [batch, m, k] });
+        let b = self.b().transpose(args[1], &[rhs_batch.as_slice(), rhs_contract, &rhs_free].concat());
+        let b = self.b().reshape(b, &[batch, k, n]);
         let y = self.canonical(Dot { a, b, batch, m, k, n, a_transposed });
-        self.reshape(y, &ty.shape)
+        self.b().reshape(y, &ty.shape)
     }
 
     fn canonical(&mut self, dot: Dot) -> Value {
@@ -49,19 +49,19 @@ impl Legalizer<'_> {
         let ty = self.like(dot.a, &[dot.batch, dot.m, dot.n]);
         let lhs_contract = if dot.a_transposed { vec![1] } else { vec![2] };
         let op = Op::Dot { lhs_batch: vec![0], rhs_batch: vec![0], lhs_contract, rhs_contract: vec![1] };
-        self.push(op, vec![dot.a, dot.b], ty)
+        self.push(op, &[dot.a, dot.b], ty)
     }
 
     /// Parts of K as a batch of dots, summed in order.
     fn dot_in_slices(&mut self, dot: Dot, parts: usize) -> Value {
         let (m, n, k) = (dot.m, dot.n, dot.k / parts);
         let a = if dot.a_transposed {
-            self.reshape(dot.a, &[parts, k, m])
+            self.b().reshape(dot.a, &[parts, k, m])
         } else {
-            let split = self.reshape(dot.a, &[m, parts, k]);
-            self.transpose(split, &[1, 0, 2])
+            let split = self.b().reshape(dot.a, &[m, parts, k]);
+            self.b().transpose(split, &[1, 0, 2])
         };
-        let b = self.reshape(dot.b, &[parts, k, n]);
+        let b = self.b().reshape(dot.b, &[parts, k, n]);
         let partial = self.push_dot(Dot { a, b, batch: parts, m, k, n, a_transposed: dot.a_transposed });
         self.reduce(Reduce::Sum, partial, &[0])
     }
@@ -75,14 +75,14 @@ impl Legalizer<'_> {
             (_, false) => (vec![batch, m, k, n], 2, [0, 1, 2], [0, 2]),
             (_, true) => (vec![batch, k, m, n], 1, [0, 1, 2], [0, 1]),
         };
-        let left = self.broadcast(a, &space, &a_axes);
+        let left = self.b().broadcast(a, &space, &a_axes);
         let right = if n == 1 {
-            let vector = self.reshape(b, &[batch, k]);
-            self.broadcast(vector, &space, &b_axes)
+            let vector = self.b().reshape(b, &[batch, k]);
+            self.b().broadcast(vector, &space, &b_axes)
         } else {
-            self.broadcast(b, &space, &[b_axes[0], b_axes[1], 3])
+            self.b().broadcast(b, &space, &[b_axes[0], b_axes[1], 3])
         };
-        let products = self.binary(Binary::Mul, left, right);
+        let products = self.b().binary(Binary::Mul, left, right);
         self.reduce(Reduce::Sum, products, &[axis])
     }
 }

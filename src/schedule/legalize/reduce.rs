@@ -21,12 +21,12 @@ impl Legalizer<'_> {
             return self.full(identity(op, dtype), dtype, &kept);
         }
         let merged: Vec<usize> = runs.iter().map(|r| r.size).collect();
-        let x = self.reshape(x, &merged);
+        let x = self.b().reshape(x, &merged);
         let y = match split(&runs) {
             Some((axis, parts)) => self.reduce_in_slices(op, x, axis, parts),
             None => self.reduce_runs(op, x, &runs),
         };
-        self.reshape(y, &kept)
+        self.b().reshape(y, &kept)
     }
 
     fn reduce_runs(&mut self, op: Reduce, x: Value, runs: &[Run]) -> Value {
@@ -37,7 +37,7 @@ impl Legalizer<'_> {
 
     fn push_reduce(&mut self, op: Reduce, x: Value, axes: Vec<usize>, kept: &[usize]) -> Value {
         let ty = self.like(x, kept);
-        self.push(Op::Reduce { op, axes }, vec![x], ty)
+        self.push(Op::Reduce { op, axes }, &[x], ty)
     }
 
     /// Reduces each slice, then the slices' results in order.
@@ -48,7 +48,7 @@ impl Legalizer<'_> {
         pads[axis].high = (padded - shape[axis]) as i64;
         let x = self.pad(x, pads, identity(op, self.dtype(x)));
         shape.splice(axis..=axis, [parts, padded / parts]);
-        let sliced = self.reshape(x, &shape);
+        let sliced = self.b().reshape(x, &shape);
         shape.remove(axis + 1);
         let partial = self.push_reduce(op, sliced, vec![axis + 1], &shape);
         shape.remove(axis);
@@ -60,17 +60,17 @@ impl Legalizer<'_> {
         let shape = self.shape(x);
         let extreme = self.reduce(op, x, &[axis]);
         let others: Vec<usize> = (0..shape.len()).filter(|i| *i != axis).collect();
-        let spread = self.broadcast(extreme, &shape, &others);
-        let mut hit = self.compare(Compare::Eq, x, spread);
+        let spread = self.b().broadcast(extreme, &shape, &others);
+        let mut hit = self.b().compare(Compare::Eq, x, spread);
         if self.dtype(x).is_float() {
-            let nan = self.compare(Compare::Ne, x, x);
-            hit = self.binary(Binary::Or, hit, nan);
+            let nan = self.b().compare(Compare::Ne, x, x);
+            hit = self.b().binary(Binary::Or, hit, nan);
         }
         let iota = Op::Iota { shape: shape.clone(), axis, dtype: DType::I32 };
         let ty = crate::ops::Type::new(DType::I32, shape.clone());
-        let index = self.push(iota, vec![], ty.clone());
+        let index = self.push(iota, &[], ty.clone());
         let beyond = self.full(Literal::Int(shape[axis] as i64), DType::I32, &shape);
-        let candidates = self.push(Op::Select, vec![hit, index, beyond], ty);
+        let candidates = self.push(Op::Select, &[hit, index, beyond], ty);
         self.reduce(Reduce::Min, candidates, &[axis])
     }
 }
