@@ -7,14 +7,16 @@
 mod conv;
 mod dot;
 mod reduce;
+mod saved;
 
 pub use reduce::identity;
 
 use super::error;
 use crate::diag::Diagnostic;
-use crate::ops::{DType, Literal, Op, Pad, Type};
+use crate::ops::{DType, Literal, Op, Pad, Reduce, Type};
 use crate::tensor::build::Builder;
 use crate::tensor::{Graph, Inst, Origin, Output, OutputRole, Value};
+use std::collections::HashMap;
 
 pub fn legalize(graph: &Graph) -> Result<Graph, Diagnostic> {
     let mut legal = Legalizer {
@@ -22,6 +24,8 @@ pub fn legalize(graph: &Graph) -> Result<Graph, Diagnostic> {
         out: Graph::new(graph.name.clone()),
         map: vec![None; graph.types.len()],
         origin: Origin::default(),
+        masks: HashMap::new(),
+        padded: HashMap::new(),
     };
     for inst in &graph.insts {
         legal.inst(inst)?;
@@ -36,16 +40,26 @@ struct Legalizer<'a> {
     out: Graph,
     map: Vec<Option<Value>>,
     origin: Origin,
+    /// Masks of rectifiers, and the equal ones of their results.
+    masks: HashMap<Value, Value>,
+    /// What was padded with zeros, by value and pads.
+    padded: HashMap<(Value, Vec<Pad>), Value>,
 }
 
 impl Legalizer<'_> {
     fn inst(&mut self, inst: &Inst) -> Result<(), Diagnostic> {
         self.origin = inst.origin.clone();
         self.check_types(inst)?;
-        let args: Vec<Value> = inst.args.iter().map(|a| self.map[a.0 as usize].expect("defined before use")).collect();
+        let args: Vec<Value> = inst.args.iter().map(|a| self.current(*a)).collect();
         let result = self.rewrite(inst, &args)?;
         self.map[inst.results[0].0 as usize] = Some(result);
         Ok(())
+    }
+
+    /// What stands for a value of the source graph.
+    fn current(&self, value: Value) -> Value {
+        let value = self.map[value.0 as usize].expect("defined before use");
+        self.masks.get(&value).copied().unwrap_or(value)
     }
 
     fn rewrite(&mut self, inst: &Inst, args: &[Value]) -> Result<Value, Diagnostic> {
@@ -59,15 +73,23 @@ impl Legalizer<'_> {
                 let wide: Vec<Value> = args.iter().map(|a| self.b().cast(*a, DType::I32)).collect();
                 self.push(Op::Compare(*op), &wide, ty)
             }
+            Op::Select => self.select(args, ty),
+            Op::Reduce { op: Reduce::Sum, axes } => {
+                let x = self.before_spread(args[0], axes);
+                self.reduce(Reduce::Sum, x, axes)
+            }
             Op::Reduce { op, axes } => self.reduce(*op, args[0], axes),
-            Op::ArgMax { axis } => self.arg_extreme(crate::ops::Reduce::Max, args[0], *axis),
-            Op::ArgMin { axis } => self.arg_extreme(crate::ops::Reduce::Min, args[0], *axis),
+            Op::ArgMax { axis } => self.arg_extreme(Reduce::Max, args[0], *axis),
+            Op::ArgMin { axis } => self.arg_extreme(Reduce::Min, args[0], *axis),
             Op::Dot { .. } => self.dot(&inst.op, args, ty),
             Op::Conv { window, groups } => self.conv(args[0], args[1], window, *groups),
             Op::ConvInputGrad { window, groups, input } => {
                 self.conv_input_grad(args[0], args[1], window, *groups, *input)
             }
-            Op::ConvWeightGrad { window, groups } => self.conv_weight_grad(args[0], args[1], window, *groups),
+            Op::ConvWeightGrad { window, groups } => {
+                let y_adj = self.shared_pad(inst.args[1], args[1]);
+                self.conv_weight_grad(args[0], y_adj, window, *groups)
+            }
             Op::Sort { .. } | Op::TopK { .. } | Op::Composite { .. } | Op::Grad => {
                 return Err(error::no_kernel(inst));
             }

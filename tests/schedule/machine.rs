@@ -1,13 +1,14 @@
 //! Runs a step program launch by launch in one arena, and compares.
 
-use nnc::lane::Target;
+use nnc::lane::place::place;
+use nnc::lane::{self, Target};
 use nnc::ops::{DType, Type};
 use nnc::schedule::{Options, Place, StepProgram, memory, plan};
 use nnc::tensor::data::{Data, Tensor};
 use nnc::tensor::interp::{self, Precision};
 use nnc::tensor::{Graph, OutputRole};
 use nnc::tile::interp::BufferData;
-use nnc::tile::{self, Access};
+use nnc::tile::{self, Access, Kernel};
 
 pub const TARGETS: [Target; 3] = [Target::CLIF, Target::AVX2, Target::AVX512];
 
@@ -37,7 +38,8 @@ impl Memory {
 }
 
 /// The outputs, in order.
-pub fn run_program(program: &StepProgram, inputs: &[(&str, Tensor)]) -> Vec<Tensor> {
+/// With a target the kernels run as lane IR, else as tile IR.
+pub fn run_program(program: &StepProgram, inputs: &[(&str, Tensor)], placed: Option<Target>) -> Vec<Tensor> {
     let find = |name: &str| &inputs.iter().find(|i| i.0 == name).expect("every input is given").1;
     let owned = program.inputs.iter().map(|b| to_bytes(find(&b.name))).collect();
     let mut memory = Memory { arena: vec![0xff; program.arena_bytes], inputs: owned };
@@ -46,11 +48,7 @@ pub fn run_program(program: &StepProgram, inputs: &[(&str, Tensor)]) -> Vec<Tens
         let args: Vec<usize> = launch.args.iter().map(|a| a.0 as usize).collect();
         let mut buffers: Vec<BufferData> =
             args.iter().map(|a| to_data(&memory.bytes(program, *a), program.buffers[*a].ty.dtype)).collect();
-        for point in (0..kernel.points()).rev() {
-            let fault =
-                tile::interp::run(kernel, &mut buffers, point..point + 1).unwrap_or_else(|e| panic!("{e}\n{kernel}"));
-            assert!(!fault, "a data index is out of range in\n{kernel}");
-        }
+        run_kernel(kernel, &mut buffers, placed);
         for ((arg, data), param) in args.iter().zip(&buffers).zip(&kernel.params) {
             if param.access != Access::Read {
                 memory.write(program, *arg, &data_bytes(data));
@@ -64,6 +62,28 @@ pub fn run_program(program: &StepProgram, inputs: &[(&str, Tensor)]) -> Vec<Tens
     };
     let mut result = result;
     program.outputs.iter().map(|o| result(o.buffer)).collect()
+}
+
+/// Points in descending order: no point may need another.
+fn run_kernel(kernel: &Kernel, buffers: &mut [BufferData], placed: Option<Target>) {
+    let points = (0..kernel.points()).rev();
+    let fault = match placed {
+        None => points
+            .map(|p| tile::interp::run(kernel, buffers, p..p + 1).unwrap_or_else(|e| panic!("{e}\n{kernel}")))
+            .fold(false, |a, b| a | b),
+        Some(target) => {
+            let lanes = place(kernel, target);
+            // Whole vectors may be read at the end of a buffer.
+            let mut bytes: Vec<Vec<u8>> = buffers.iter().map(|b| [data_bytes(b), vec![0; 64]].concat()).collect();
+            let fault =
+                points.map(|p| lane::interp::run(&lanes, &mut bytes, p as i64, p as i64 + 1)).fold(false, |a, b| a | b);
+            for ((data, bytes), param) in buffers.iter_mut().zip(&bytes).zip(&kernel.params) {
+                *data = to_data(&bytes[..bytes.len() - 64], param.dtype);
+            }
+            fault
+        }
+    };
+    assert!(!fault, "a data index is out of range in\n{kernel}");
 }
 
 fn to_bytes(tensor: &Tensor) -> Vec<u8> {
@@ -106,7 +126,7 @@ fn to_tensor(ty: &Type, data: BufferData) -> Tensor {
 }
 
 /// Plans for each target, verifies kernels and memory, and compares all outputs with the tensor interpreter's. All
-/// targets must agree in bits. Gives the plan for AVX-512.
+/// targets must agree in bits, the narrow ones as lane IR and the widest as tile IR. Gives the plan for AVX-512.
 pub fn check(graph: &Graph, inputs: &[(&str, Tensor)]) -> StepProgram {
     let expected = interp::run(graph, inputs, Precision::F32).expect("the reference runs");
     let mut programs = vec![];
@@ -116,8 +136,10 @@ pub fn check(graph: &Graph, inputs: &[(&str, Tensor)]) -> StepProgram {
         assert_eq!(memory::verify(&program), Ok(()), "{program}");
         for kernel in &program.kernels {
             assert_eq!(tile::verify::verify(kernel), Ok(()), "{kernel}");
+            assert_eq!(lane::verify::verify(&place(kernel, target)), Ok(()), "{kernel}");
         }
-        results.push(run_program(&program, inputs));
+        let placed = (target != Target::AVX512).then_some(target);
+        results.push(run_program(&program, inputs, placed));
         programs.push(program);
     }
     for ((name, want), got) in graph.outputs.iter().map(|o| &o.name).zip(&expected).zip(&results[2]) {

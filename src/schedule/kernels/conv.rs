@@ -74,21 +74,21 @@ impl Conv<'_> {
         let [r, c, k] = [kh, kw, ci].map(|n| emitter.b.axis(n));
         let outer = emitter.b.begin(r, 1, Role::Point, &[init]);
         let inner = emitter.b.begin(c, 1, Role::Point, &outer)[0];
-        let sum = self.over_channels(emitter, inner, k, ci, &[r.lin(), c.lin(), k.lin()]);
+        let sum = self.over_channels(emitter, inner, k, k_step(ci), &[r.lin(), c.lin(), k.lin()]);
         let sums = emitter.b.end(&[sum]);
         emitter.b.end(&sums)[0]
     }
 
-    /// The loop over `k`, at the element `tap` of the kernel.
+    /// The loop over `k` by `step`, at the element `tap` of the kernel.
     fn over_channels(
         &self,
         emitter: &mut Emitter,
         init: tile::Value,
         k: Axis,
-        size: usize,
+        step: usize,
         tap: &[Lin],
     ) -> tile::Value {
-        let acc = emitter.b.begin(k, if size <= SMALL_KERNEL { size } else { k_step(size) }, Role::Cols, &[init])[0];
+        let acc = emitter.b.begin(k, step, Role::Cols, &[init])[0];
         let sides =
             Sides { a_at: self.input(tap), b_at: self.weight(tap), rows: self.col, inner: k, a_transposed: false };
         let sum = contract(emitter, acc, self.args, &sides);

@@ -47,7 +47,6 @@ impl Legalizer<'_> {
         sum.expect("a kernel has an element")
     }
 
-    /// Zeros between the elements of `y_adj` undo the stride, zeros around it the valid edges.
     pub(super) fn conv_input_grad(
         &mut self,
         y_adj: Value,
@@ -56,17 +55,36 @@ impl Legalizer<'_> {
         groups: usize,
         input: [usize; 2],
     ) -> Value {
-        let shape = self.shape(y_adj);
-        let side = |i: usize| {
-            let reach = (window.dilation[i] * (window.size[i] - 1)) as i64;
-            let spread = ((shape[i + 1] - 1) * window.stride[i] + 1) as i64;
-            let low = reach - window.pads[i][0] as i64;
-            Pad { low, high: input[i] as i64 + reach - low - spread, interior: window.stride[i] - 1 }
-        };
-        let spread = self.pad(y_adj, vec![NO_PAD, side(0), side(1), NO_PAD], ZERO);
+        let spread = self.pad_once(y_adj, adjoint_pads(&self.shape(y_adj), window, input));
         let flipped = self.flip(w, groups);
         let window = Window { stride: [1, 1], pads: [[0; 2]; 2], ..window.clone() };
         self.conv(spread, flipped, &window, groups)
+    }
+
+    fn pad_once(&mut self, x: Value, pads: Vec<Pad>) -> Value {
+        if let Some(padded) = self.padded.get(&(x, pads.clone())) {
+            return *padded;
+        }
+        let padded = self.pad(x, pads.clone(), ZERO);
+        self.padded.insert((x, pads), padded);
+        padded
+    }
+
+    /// Where the adjoint in x pads `y_adj`, the adjoint in w can read it there: then only the padded one is in memory.
+    pub(super) fn shared_pad(&mut self, source: Value, y_adj: Value) -> Value {
+        let reader = self.graph.insts.iter().find_map(|inst| match &inst.op {
+            Op::ConvInputGrad { window, input, .. } if inst.args[0] == source => Some((window, *input)),
+            _ => None,
+        });
+        let Some((window, input)) = reader else { return y_adj };
+        let shape = self.shape(y_adj);
+        let pads = adjoint_pads(&shape, window, input);
+        if pads.iter().any(|p| p.low < 0 || p.high < 0 || p.interior > 0) {
+            return y_adj;
+        }
+        let padded = self.pad_once(y_adj, pads.clone());
+        let start: Vec<usize> = pads.iter().map(|p| p.low as usize).collect();
+        self.b().slice(padded, &start, &shape, &[1; 4])
     }
 
     /// Both axes reversed, inputs and outputs of each group exchanged.
@@ -106,6 +124,17 @@ impl Legalizer<'_> {
         let all = self.push(Op::Concat { axis: 0 }, &rows, ty);
         self.b().reshape(all, &[window.size[0], window.size[1], 1, out[3]])
     }
+}
+
+/// Zeros between the elements of `y_adj` undo the stride, those around it meet the edges of x.
+fn adjoint_pads(y_adj: &[usize], window: &Window, input: [usize; 2]) -> Vec<Pad> {
+    let side = |i: usize| {
+        let reach = (window.dilation[i] * (window.size[i] - 1)) as i64;
+        let spread = ((y_adj[i + 1] - 1) * window.stride[i] + 1) as i64;
+        let low = reach - window.pads[i][0] as i64;
+        Pad { low, high: input[i] as i64 + reach - low - spread, interior: window.stride[i] - 1 }
+    };
+    vec![NO_PAD, side(0), side(1), NO_PAD]
 }
 
 /// Output positions of a valid window.
