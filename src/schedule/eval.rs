@@ -164,10 +164,7 @@ impl<'a> Emitter<'a> {
             Op::Cast(to) => self.cast_op(*to, args[0], at, bounds),
             Op::Bitcast(to) => self.bitcast(*to, args[0], at, bounds),
             Op::StopGradient => self.eval(args[0], at, bounds),
-            Op::Reshape { .. } => {
-                let at = at.reshape(self.cx.shape(args[0]));
-                self.eval(args[0], &at, bounds)
-            }
+            Op::Reshape { .. } => self.reshape(args[0], at, bounds),
             Op::Transpose { perm } => self.transpose(perm, args[0], at, bounds),
             Op::Broadcast { axes, .. } => self.broadcast(axes, args[0], at, bounds),
             Op::Slice { start, stride, .. } => self.slice(start, stride, args[0], at, bounds),

@@ -82,7 +82,7 @@ impl Lin {
     fn rejoin(self) -> Lin {
         let pair = self.terms.iter().find_map(|(atom, c)| match atom {
             Atom::Mod(x, n) => {
-                let div = Atom::Div(x.clone(), *n);
+                let div = Atom::div(x, *n);
                 self.terms.iter().any(|t| t.0 == div && t.1 == c * n).then(|| (div, atom.clone(), x.scale(*c)))
             }
             _ => None,
@@ -116,10 +116,7 @@ impl Lin {
             let (q, r) = coarse.div_rem(n / step);
             return (quotient.add(&q), r.scale(step).add(&fine));
         }
-        let div = match rest.terms.as_slice() {
-            [(Atom::Div(x, m), 1)] if rest.constant == 0 => Atom::Div(x.clone(), m * n),
-            _ => Atom::Div(Box::new(rest.clone()), n),
-        };
+        let div = Atom::div(&rest, n);
         (quotient.add(&Lin::atom(div)), Lin::atom(Atom::Mod(Box::new(rest), n)))
     }
 
@@ -161,6 +158,12 @@ impl Lin {
         self.terms.iter().flat_map(|(atom, _)| atom.axes()).collect()
     }
 
+    /// Whether some quotient or remainder is taken of data.
+    pub fn divides_data(&self) -> bool {
+        let divides = |atom: &Atom| matches!(atom, Atom::Div(x, _) | Atom::Mod(x, _) if !x.tiles().is_empty());
+        self.terms.iter().any(|t| divides(&t.0))
+    }
+
     /// Tiles that it reads indices from.
     pub fn tiles(&self) -> Vec<tile::Value> {
         self.terms.iter().flat_map(|(atom, _)| atom.tiles()).collect()
@@ -168,6 +171,14 @@ impl Lin {
 }
 
 impl Atom {
+    /// The floor of `x / n`; nested floors are one.
+    fn div(x: &Lin, n: i64) -> Atom {
+        match x.terms.as_slice() {
+            [(Atom::Div(y, m), 1)] if x.constant == 0 => Atom::Div(y.clone(), m * n),
+            _ => Atom::Div(Box::new(x.clone()), n),
+        }
+    }
+
     fn range(&self) -> (i64, i64) {
         match self {
             Atom::Axis(axis) => (0, (axis.size - 1).max(0)),
@@ -266,6 +277,8 @@ mod tests {
         let (q, r) = x.div_rem(7);
         assert_eq!(q.scale(7).add(&r), x);
         assert_eq!(q.range(), (0, 4));
+        let place = Coord::from_flat(&[3, 4, 5, 7], axis(0, 420));
+        assert_eq!(Coord::from_dims(&[3, 4, 5, 7], place.dims).flat, axis(0, 420));
     }
 
     #[test]

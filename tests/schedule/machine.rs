@@ -38,8 +38,12 @@ impl Memory {
 }
 
 /// The outputs, in order.
+pub fn run_program(program: &StepProgram, inputs: &[(&str, Tensor)]) -> Vec<Tensor> {
+    run_as(program, inputs, None)
+}
+
 /// With a target the kernels run as lane IR, else as tile IR.
-pub fn run_program(program: &StepProgram, inputs: &[(&str, Tensor)], placed: Option<Target>) -> Vec<Tensor> {
+fn run_as(program: &StepProgram, inputs: &[(&str, Tensor)], placed: Option<Target>) -> Vec<Tensor> {
     let find = |name: &str| &inputs.iter().find(|i| i.0 == name).expect("every input is given").1;
     let owned = program.inputs.iter().map(|b| to_bytes(find(&b.name))).collect();
     let mut memory = Memory { arena: vec![0xff; program.arena_bytes], inputs: owned };
@@ -138,8 +142,10 @@ pub fn check(graph: &Graph, inputs: &[(&str, Tensor)]) -> StepProgram {
             assert_eq!(tile::verify::verify(kernel), Ok(()), "{kernel}");
             assert_eq!(lane::verify::verify(&place(kernel, target)), Ok(()), "{kernel}");
         }
-        let placed = (target != Target::AVX512).then_some(target);
-        results.push(run_program(&program, inputs, placed));
+        results.push(match target {
+            Target::AVX512 => run_program(&program, inputs),
+            narrow => run_as(&program, inputs, Some(narrow)),
+        });
         programs.push(program);
     }
     for ((name, want), got) in graph.outputs.iter().map(|o| &o.name).zip(&expected).zip(&results[2]) {

@@ -3,14 +3,32 @@
 use super::super::build::Bound;
 use super::super::index::{Atom, Coord, Lin};
 use super::Emitter;
+use crate::ops::{DType, Literal};
 use crate::tensor::Value;
-use crate::tile;
+use crate::tile::{self, Map};
 
 impl Emitter<'_> {
     /// The index that `indices` holds at a place, in `0..limit` or a fault.
     pub fn data(&mut self, indices: Value, at: &Coord, limit: usize, bounds: &[Bound]) -> Lin {
         let tile = self.eval(indices, at, bounds);
         Lin::atom(Atom::Data { tile, limit: limit as i64 })
+    }
+
+    /// An equal expression that divides no data: quotients and remainders of data become data.
+    pub(super) fn settle(&mut self, lin: &Lin) -> Lin {
+        let settled = |(atom, c): &(Atom, i64)| match atom {
+            Atom::Div(x, n) if !x.tiles().is_empty() => self.divided(Map::FloorDiv, x, *n, atom).scale(*c),
+            Atom::Mod(x, n) if !x.tiles().is_empty() => self.divided(Map::Rem, x, *n, atom).scale(*c),
+            atom => Lin::atom(atom.clone()).scale(*c),
+        };
+        let terms: Vec<Lin> = lin.terms.iter().map(settled).collect();
+        terms.iter().fold(Lin::constant(lin.constant), |sum, term| sum.add(term))
+    }
+
+    fn divided(&mut self, map: Map, x: &Lin, n: i64, whole: &Atom) -> Lin {
+        let (x, n) = (self.index(x), self.scalar(Literal::Int(n), DType::I32));
+        let limit = Lin::atom(whole.clone()).range().1 + 1;
+        Lin::atom(Atom::Data { tile: self.b.map(map, &[x, n]), limit })
     }
 
     pub(super) fn take(&mut self, axis: usize, args: &[Value], at: &Coord, bounds: &[Bound]) -> tile::Value {

@@ -12,6 +12,17 @@ impl Emitter<'_> {
         Coord::from_dims(self.cx.shape(value), dims)
     }
 
+    /// The offset stays. Only where something else than a buffer follows, its division into dimensions matters.
+    pub(super) fn reshape(&mut self, x: Value, at: &Coord, bounds: &[Bound]) -> tile::Value {
+        let mut place = at.reshape(self.cx.shape(x));
+        let computes = self.leaf(x).is_none() && !matches!(self.cx.op(x), Op::Reshape { .. });
+        if computes && place.dims.iter().any(Lin::divides_data) {
+            let dims = place.dims.iter().map(|d| self.settle(d)).collect();
+            place = self.at(x, dims);
+        }
+        self.eval(x, &place, bounds)
+    }
+
     pub(super) fn transpose(&mut self, perm: &[usize], x: Value, at: &Coord, bounds: &[Bound]) -> tile::Value {
         let mut dims = vec![Lin::default(); perm.len()];
         for (to, from) in perm.iter().enumerate() {

@@ -112,6 +112,7 @@ impl Emitter<'_> {
         let tile = self.eval(offsets, at, bounds);
         let offset = Lin::atom(Atom::Data { tile, limit: (w.size[0] * w.size[1]) as i64 });
         let (row, col) = offset.div_rem(w.size[1] as i64);
+        let [row, col] = [row, col].map(|lin| self.settle(&lin));
         let (place, inside) = self.element(w, x, at, &[row, col]);
         self.eval_or(x, &place, bounds, &inside, Literal::Float(f64::NEG_INFINITY))
     }
