@@ -1,5 +1,13 @@
 //! Kernels in text form that several tests use.
 
+const GUIDE: &str = include_str!("../../docs/tile-ir.md");
+
+/// The kernels of `docs/tile-ir.md`.
+pub fn guide() -> Vec<String> {
+    let blocks = GUIDE.split("```tile\n").skip(1);
+    blocks.map(|block| block.split("```").next().unwrap_or_default().to_string()).collect()
+}
+
 pub const LINEAR: &str = "\
 kernel linear(read x: f32[7, 19], read w: f32[19, 21] panel 8, read b: f32[21], write y: f32[7, 21]) {
   par i0 in 0..7 by 3

@@ -32,7 +32,9 @@ fn ramp(n: usize) -> Vec<f32> {
 
 #[test]
 fn samples_round_trip() {
-    for text in samples::ALL {
+    let guide = samples::guide();
+    assert_eq!(guide.len(), 5);
+    for text in samples::ALL.into_iter().chain(guide.iter().map(String::as_str)) {
         let kernel = kernel(text);
         assert_eq!(kernel.to_string(), text);
         assert_eq!(parse(&kernel.to_string()).unwrap(), kernel);
@@ -233,4 +235,65 @@ fn interpreter_refuses_accesses_out_of_bounds() {
     let text = "kernel k(read x: f32[4]) {\n  %0: f32[1, 4] = load x[col + 1]\n}\n";
     let mut buffers = [BufferData::F32(vec![0.0; 4])];
     assert!(run(&kernel(text), &mut buffers, 0..1).unwrap_err().contains("x[4] is out of bounds"));
+}
+
+/// Numbers around 0 without a pattern.
+fn noise(n: usize, salt: f64) -> Vec<f32> {
+    (0..n).map(|i| (((i as f64 + salt) * 12.9898).sin() * 43_758.545 % 1.0) as f32).collect()
+}
+
+fn close(got: f32, exact: f64) -> bool {
+    (f64::from(got) - exact).abs() < 1e-5
+}
+
+#[test]
+fn attention_of_the_guide_is_attention() {
+    let guide = samples::guide();
+    let [q, k, v] = [1.0, 2.0, 3.0].map(|salt| noise(160, salt));
+    let zeros = |n| BufferData::F32(vec![0.0; n]);
+    let [a, b, c] = [&q, &k, &v].map(|x| BufferData::F32(x.clone()));
+    let mut buffers = [a, b, c, zeros(80), zeros(160), zeros(20)];
+    execute(&guide[4], &mut buffers);
+    let row = |x: &[f32], at: usize| x[at * 8..][..8].iter().map(|x| f64::from(*x)).collect::<Vec<_>>();
+    for at in 0..20 {
+        let (n, i) = (at / 10, at % 10);
+        let dot = |j| row(&q, at).iter().zip(row(&k, n * 10 + j)).map(|(a, b)| a * b).sum::<f64>();
+        let weights: Vec<f64> = (0..=i).map(|j| (dot(j) / 8f64.sqrt()).exp()).collect();
+        let total: f64 = weights.iter().sum();
+        for d in 0..8 {
+            let mixed: f64 = weights.iter().enumerate().map(|(j, w)| w * row(&v, n * 10 + j)[d]).sum();
+            assert!(close(f32s(&buffers[4])[at * 8 + d], mixed / total), "{at}, {d}");
+        }
+        assert!(close(f32s(&buffers[5])[at], total.ln()), "{at}");
+    }
+}
+
+#[test]
+fn lstm_of_the_guide_is_an_lstm() {
+    let guide = samples::guide();
+    let (zx, w) = (noise(3 * 5 * 32, 1.0), noise(8 * 32, 2.0));
+    let (h, c) = (noise(4 * 5 * 8, 3.0), noise(4 * 5 * 8, 4.0));
+    let mut buffers = [&zx, &w, &h, &c].map(|x| BufferData::F32(x.clone()));
+    execute(&guide[3], &mut buffers);
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    for b in 0..5 {
+        let state = |x: &[f32]| x[b * 8..][..8].iter().map(|x| f64::from(*x)).collect::<Vec<_>>();
+        let (mut hidden, mut cell) = (state(&h), state(&c));
+        for t in 0..3 {
+            let gate = |g: usize, u: usize| {
+                let sum: f64 = (0..8).map(|k| hidden[k] * f64::from(w[k * 32 + g * 8 + u])).sum();
+                sum + f64::from(zx[(t * 5 + b) * 32 + g * 8 + u])
+            };
+            let next = |u: usize| sigmoid(gate(1, u)) * cell[u] + sigmoid(gate(0, u)) * gate(2, u).tanh();
+            cell = (0..8).map(next).collect();
+            hidden = (0..8).map(|u| sigmoid(gate(3, u)) * cell[u].tanh()).collect();
+            for u in 0..8 {
+                let at = ((t + 1) * 5 + b) * 8 + u;
+                assert!(
+                    close(f32s(&buffers[2])[at], hidden[u]) && close(f32s(&buffers[3])[at], cell[u]),
+                    "{t}, {b}, {u}"
+                );
+            }
+        }
+    }
 }

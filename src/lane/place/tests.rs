@@ -95,8 +95,8 @@ const SIZES: [usize; 9] = [1, 2, 3, 7, 15, 16, 17, 31, 33];
 
 #[test]
 fn samples_agree() {
-    for text in samples::ALL {
-        check(text, 3);
+    for text in samples::ALL.map(String::from).into_iter().chain(samples::guide()) {
+        check(&text, 3);
     }
 }
 
