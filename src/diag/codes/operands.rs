@@ -14,11 +14,10 @@ pub const ALL: &[Explanation] = &[
         "Two tensors of different element types meet in one operation, and nothing is converted silently.
 
 ```nn
-let hits = argmax(logits, axis: -1) == labels    // bool
-let score = logits + hits                        // f32 + bool
+fn bonus(score: f32[N], hit: bool[N]) -> f32[N] { score + hit }    // f32 + bool
 ```
 
-Say what you mean: `logits + f32(hits)`.",
+Say what you mean: `score + f32(hit)`.",
     ),
     code(
         251,

@@ -42,10 +42,10 @@ fn f(x: f32[B, N]) -> f32[B] { mean(x, axis: 2) }    // the axes are 0 and 1
         353,
         "index out of range",
         "A compile-time index or slice must lie within its axis. Where the axis has a symbolic length this must be \
-provable: state what you know in a `where`.
+provable: state what you know, as in `where T in 4..=1000`.
 
 ```nn
-fn f(x: f32[B, T]) -> f32[B] { x[:, 3] }    // add `where T in 4..=1000`
+let last = range(3)[3]    // the indices are 0 to 2, or -1 to -3 from the end
 ```",
     ),
     code(
@@ -54,10 +54,10 @@ fn f(x: f32[B, T]) -> f32[B] { x[:, 3] }    // add `where T in 4..=1000`
         "`split(x, n)` makes n equal parts.
 
 ```nn
-fn f(x: f32[B, 10]) -> f32[B, 3] { split(x, 3, axis: -1)[0] }
+let thirds = split(range(10), 3)
 ```
 
-Give the lengths instead: `split(x, [4, 3, 3], axis: -1)`.",
+Give the lengths instead: `split(range(10), [4, 3, 3])`.",
     ),
     code(
         355,
@@ -105,7 +105,7 @@ fn f(x: f32[B, 8], w: f32[10, 4]) -> f32[B, 4] { x @ w }    // 8 columns against
         "A kernel or pool, dilation included, is larger than its padded input.
 
 ```nn
-fn f(x: f32[B, 2, 2, 3]) { max_pool2d(x, 3) }
+let largest = max_pool2d(zeros([1, 2, 2, 3]), 3)
 ```",
     ),
     code(

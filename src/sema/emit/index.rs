@@ -18,7 +18,7 @@ pub enum Index {
     NewAxis,
 }
 
-/// What happens to one axis of the argument.
+/// What becomes of one axis.
 enum Step {
     Keep,
     Drop,
@@ -116,15 +116,11 @@ impl Emit {
         self.reshape(x, &shape)
     }
 
-    /// From the last axis to the first, so that earlier result axes keep their numbers.
     fn apply_gathers(&mut self, x: Node, gathers: &Gathers) -> Checked<Node> {
         match gathers.as_slice() {
             [] => Ok(x),
             [(axis, indices)] => self.op(Op::Take { axis: *axis }, &[x, *indices]),
-            _ => {
-                let message = "one index of a subscript may be a tensor";
-                Err(error::wrong_kind(self.origin.span, message, "several"))
-            }
+            _ => Err(error::wrong_kind(self.origin.span, "at most one tensor among the indices", "several")),
         }
     }
 
