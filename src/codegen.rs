@@ -100,7 +100,10 @@ impl CompiledKernel {
         Ok(match stage {
             Stage::Lane => self.lane.to_string(),
             Stage::Clif => format!("; {}\n{}", self.name, clif::function(&self.lane, isa.as_ref()).display()),
-            Stage::Asm => format!("{}:\n{}", self.name, disasm::text(&self.machine.bytes)),
+            Stage::Asm if cfg!(target_arch = "x86_64") => {
+                format!("{}:\n{}", self.name, disasm::x86(&self.machine.bytes))
+            }
+            Stage::Asm => format!("{}:\n{}", self.name, kernels::vcode(&self.lane, isa.as_ref())?),
         })
     }
 }

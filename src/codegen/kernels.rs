@@ -4,9 +4,9 @@ use super::{CodegenOptions, CompiledKernel, clif, errors, x86};
 use crate::diag::Diagnostic;
 use crate::lane::{self, Target, place, verify};
 use crate::tile;
-use cranelift::codegen::Context;
 use cranelift::codegen::control::ControlPlane;
 use cranelift::codegen::isa::TargetIsa;
+use cranelift::codegen::{CodegenError, Context};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -49,6 +49,7 @@ fn compile_one(
     isa: &dyn TargetIsa,
     options: &CodegenOptions,
 ) -> Result<CompiledKernel, Diagnostic> {
+    tile::verify::verify(kernel).map_err(|e| errors::internal("tile IR", &e))?;
     let expanded = tile::expand::expand(kernel);
     let name = kernel.name.clone();
     if let Some(target) = x86::host_target().filter(|_| options.wide) {
@@ -71,11 +72,21 @@ fn placed(kernel: &tile::Kernel, target: Target) -> Result<lane::Kernel, Diagnos
 /// Compiles a verified lane kernel with Cranelift.
 pub fn machine(kernel: &lane::Kernel, isa: &dyn TargetIsa) -> Result<Machine, Diagnostic> {
     let mut context = Context::for_function(clif::function(kernel, isa));
-    let code = context
-        .compile(isa, &mut ControlPlane::default())
-        .map_err(|e| errors::internal(&kernel.name, &format!("{:?}", e.inner)))?;
+    let code = context.compile(isa, &mut ControlPlane::default()).map_err(|e| failed(kernel, e.inner))?;
     if !code.buffer.relocs().is_empty() {
         return Err(errors::internal(&kernel.name, "the code calls a library"));
     }
     Ok(Machine { bytes: code.code_buffer().to_vec(), alignment: u64::from(code.buffer.alignment).max(64) })
+}
+
+/// Cranelift's text of the machine code of a verified lane kernel.
+pub fn vcode(kernel: &lane::Kernel, isa: &dyn TargetIsa) -> Result<String, Diagnostic> {
+    let mut context = Context::for_function(clif::function(kernel, isa));
+    context.set_disasm(true);
+    let code = context.compile(isa, &mut ControlPlane::default()).map_err(|e| failed(kernel, e.inner))?;
+    Ok(code.vcode.clone().unwrap_or_default())
+}
+
+fn failed(kernel: &lane::Kernel, error: CodegenError) -> Diagnostic {
+    errors::internal(&kernel.name, &format!("{error:?}"))
 }

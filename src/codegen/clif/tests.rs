@@ -1,15 +1,9 @@
-use super::{function, isa};
+use super::isa;
+use crate::codegen::kernels;
 use crate::lane::{self, parse::parse, verify::verify};
-use cranelift::codegen::Context;
-use cranelift::codegen::control::ControlPlane;
 
-/// Cranelift's own text of the machine code.
 fn vcode(kernel: &lane::Kernel, triple: &str) -> String {
-    let isa = isa::named(triple).unwrap();
-    let mut context = Context::for_function(function(kernel, isa.as_ref()));
-    context.set_disasm(true);
-    let code = context.compile(isa.as_ref(), &mut ControlPlane::default()).unwrap();
-    code.vcode.clone().unwrap()
+    kernels::vcode(kernel, isa::named(triple).unwrap().as_ref()).unwrap()
 }
 
 fn kernel(text: &str) -> lane::Kernel {
@@ -110,12 +104,8 @@ kernel maybe(f32, f32) points 1 {
     assert!(in_loop(&text.replace("in v2..v3", "in v0..v3")));
 }
 
-/// For this machine.
 fn vcode_host(kernel: &lane::Kernel) -> String {
-    let isa = isa::host().unwrap();
-    let mut context = Context::for_function(function(kernel, isa.as_ref()));
-    context.set_disasm(true);
-    context.compile(isa.as_ref(), &mut ControlPlane::default()).unwrap().vcode.clone().unwrap()
+    kernels::vcode(kernel, isa::host().unwrap().as_ref()).unwrap()
 }
 
 #[test]
