@@ -10,6 +10,9 @@ pub(super) const LN_2_LOW: f32 = -2.121_944_4e-4;
 /// (e^r - 1 - r) / r² on |r| <= ln 2 / 2; Cephes' expf.
 const EXP: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
 
+/// The floats between -126 ln 2 and 128 ln 2, where e^x is a finite normal number.
+const EXP_RANGE: [f32; 2] = [-87.336_54, 88.722_83];
+
 /// (tanh x - x) / x³ in x², for |x| < 0.625; Cephes' tanhf.
 const TANH: [f32; 5] = [-5.704_988_7e-3, 2.063_909e-2, -5.373_971_4e-2, 1.333_144_2e-1, -3.333_328_3e-1];
 
@@ -36,18 +39,21 @@ impl Builder {
         (self.cast(DType::I32, n), p)
     }
 
-    /// 2^n in two factors, since n may be 129 or -150.
+    /// n goes straight into the exponent of p, which lies around 1. Within the bounds that neither overflows nor
+    /// leaves a denormal; beyond them the result is infinity or 0.
     pub(super) fn exp(&mut self, x: Value) -> Value {
-        let x = self.clamp(x, -104.0, 89.0);
         let (n, p) = self.reduced_exp(x);
-        let one = self.f(1.0);
+        let (zero, one, infinity) = (self.f(0.0), self.f(1.0), self.f(f32::INFINITY));
+        let (least, most, shift) = (self.f(EXP_RANGE[0]), self.f(EXP_RANGE[1]), self.i(23));
         let p = self.add(p, one);
-        let shift = self.i(1);
-        let half = self.bin(Map::ShrArith, n, shift);
-        let rest = self.sub(n, half);
-        let (first, second) = (self.power_of_two(half), self.power_of_two(rest));
-        let p = self.mul(p, first);
-        self.mul(p, second)
+        let bits = self.bitcast(p);
+        let exponent = self.bin(Map::Shl, n, shift);
+        let bits = self.add(bits, exponent);
+        let result = self.bitcast(bits);
+        let above = self.compare(Compare::Gt, x, most);
+        let result = self.select(above, infinity, result);
+        let below = self.compare(Compare::Lt, x, least);
+        self.select(below, zero, result)
     }
 
     /// 2 (p 2^(n-1) + (2^(n-1) - 1/2)), so that n = 128 does not overflow early.

@@ -91,6 +91,8 @@ fn exp() {
     for x in [between(-88.0, 89.0, N), between(-1.0, 1.0, N), magnitudes(4000), edges] {
         check("exp", 1.5, &x, f64::exp);
     }
+    let low = around(&[-87.336_54, -87.0, -88.0, -90.0]);
+    assert!(floats("exp", &[&low]).iter().all(|y| !y.is_subnormal()));
     let y = floats("exp", &[&[f32::NEG_INFINITY, f32::INFINITY, f32::NAN, 0.0, -0.0, 1e-45]]);
     assert_eq!(y[..2], [0.0, f32::INFINITY]);
     assert!(y[2].is_nan());

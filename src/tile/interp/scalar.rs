@@ -11,18 +11,21 @@ pub fn daz(x: f32) -> f32 {
     if x.is_subnormal() { 0f32.copysign(x) } else { x }
 }
 
-/// A rounded result of which `exact` is the value before: flushed where it would stay below the smallest normal number
-/// if rounded to 24 bits with an unbounded exponent, as x86 does.
-fn ftz(rounded: f32, exact: f64) -> f32 {
+/// A rounded result of which `exact` gives the value before: flushed where it would stay below the smallest normal
+/// number if rounded to 24 bits with an unbounded exponent, as x86 does.
+fn ftz(rounded: f32, exact: impl FnOnce() -> f64) -> f32 {
+    if rounded.abs() != f32::MIN_POSITIVE {
+        return daz(rounded);
+    }
     let half_step = f64::from(f32::EPSILON) / 4.0;
-    let below = exact.abs() < f64::from(f32::MIN_POSITIVE) * (1.0 - half_step);
-    if rounded.abs() == f32::MIN_POSITIVE && below { 0f32.copysign(rounded) } else { daz(rounded) }
+    let below = exact().abs() < f64::from(f32::MIN_POSITIVE) * (1.0 - half_step);
+    if below { 0f32.copysign(rounded) } else { rounded }
 }
 
 /// `a * b + c` with one rounding.
 pub fn fma(a: f32, b: f32, c: f32) -> f32 {
     let [a, b, c] = [a, b, c].map(daz);
-    ftz(a.mul_add(b, c), f64::from(a).mul_add(b.into(), c.into()))
+    ftz(a.mul_add(b, c), || f64::from(a).mul_add(b.into(), c.into()))
 }
 
 /// An elementwise operation of the first group; `dtype` is that of the last argument.
@@ -46,12 +49,12 @@ fn float(bits: u32) -> f32 {
 fn map_f32(map: Map, args: &[u32]) -> f32 {
     let a = float(args[0]);
     let b = args.get(1).map_or(0.0, |b| float(*b));
-    let wide = |op: fn(f64, f64) -> f64| op(a.into(), b.into());
+    let wide = [a, b].map(f64::from);
     match map {
         Map::Add => daz(a + b),
         Map::Sub => daz(a - b),
-        Map::Mul => ftz(a * b, wide(|a, b| a * b)),
-        Map::Div => ftz(a / b, wide(|a, b| a / b)),
+        Map::Mul => ftz(a * b, || wide[0] * wide[1]),
+        Map::Div => ftz(a / b, || wide[0] / wide[1]),
         Map::Sqrt => a.sqrt(),
         Map::Floor => a.floor(),
         Map::Ceil => a.ceil(),
