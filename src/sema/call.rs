@@ -21,12 +21,6 @@ impl Checker {
         if let Some(value) = self.eval_rounding(callee, &first, args, span) {
             return value;
         }
-        if let ExprKind::Name(name) = &callee.kind
-            && &*name.text == "grad"
-            && self.is_free(name)
-        {
-            return self.eval_grad(args, span);
-        }
         match self.eval(callee) {
             Value::Function(Callable::Constructor(block)) => self.construct(&block, first, args, span),
             Value::Function(f) => {

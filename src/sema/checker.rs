@@ -8,7 +8,7 @@ use super::phase::PhaseState;
 use super::scope::Frame;
 use super::train::TrainState;
 use super::value::{InstanceId, Value};
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Label};
 use crate::ops::dim::{Dim, Symbol};
 use crate::source::Span;
 use crate::tensor;
@@ -113,6 +113,9 @@ impl Probing {
     }
 }
 
+/// Places that one error shows at most.
+const MAX_LABELS: usize = 4;
+
 impl Checker {
     pub fn new(defs: Defs, diags: Vec<Diagnostic>, overrides: &[(String, String)]) -> Self {
         let overrides =
@@ -145,10 +148,22 @@ impl Checker {
         let place = |d: &Diagnostic| d.labels.first().map(|l| l.span);
         let silent = self.probing.silences(diag.code);
         let known = self.diags.iter().any(|d| d.code == diag.code && place(d) == place(&diag));
-        if !silent && !known {
+        if !silent && !known && !self.join_unknown(&diag) {
             self.diags.push(diag);
         }
         Value::Error
+    }
+
+    /// A name that is missing is one mistake, wherever it is used: further places become labels of the first error.
+    fn join_unknown(&mut self, diag: &Diagnostic) -> bool {
+        let is_same = |d: &&mut Diagnostic| diag.code == Code(101) && d.code == diag.code && d.message == diag.message;
+        let Some(first) = self.diags.iter_mut().find(is_same) else { return false };
+        if first.labels.len() < MAX_LABELS
+            && let Some(label) = diag.labels.first()
+        {
+            first.labels.push(Label { span: label.span, text: "also used here".into() });
+        }
+        true
     }
 
     /// Reports something that may be due to a value that is not known here: silent while probing.
@@ -162,7 +177,7 @@ impl Checker {
         let call = self.calls.iter().rev().find(|c| self.defs.is_user(c.span.file));
         if let (true, Some(call)) = (in_library, call) {
             let text = format!("in this call of `{}`", call.name);
-            diag.labels.insert(0, crate::diag::Label { span: call.span, text });
+            diag.labels.insert(0, Label { span: call.span, text });
         }
         diag
     }

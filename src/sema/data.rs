@@ -30,6 +30,10 @@ pub struct Raw {
 pub struct DataInfo {
     pub model: Data,
     fields: Vec<Field>,
+    /// Fields whose declaration is wrong: using them is not another error.
+    broken_fields: Vec<Rc<str>>,
+    /// A split could not be read: it may be the one that is missed elsewhere.
+    pub broken_splits: bool,
     span: Span,
 }
 
@@ -87,16 +91,22 @@ impl Checker {
         if let Some(condition) = block.constraints.first() {
             self.report(super::unsupported::ragged("where", condition.span));
         }
-        let mut fields = vec![];
-        let mut splits = vec![];
+        let (mut fields, mut broken_fields) = (vec![], vec![]);
+        let (mut splits, mut broken_splits) = (vec![], false);
         for member in &block.members {
             match member {
-                Member::Typed(m) => fields.extend(self.check_field(m)),
+                Member::Typed(m) => match self.check_field(m) {
+                    Some(field) => fields.push(field),
+                    None => broken_fields.push(m.name.text.clone()),
+                },
                 Member::Directive(d) if &*d.word.text == "split" => {
-                    splits.extend(splits::parse(self, d, source));
+                    let (found, broken) = splits::parse(self, d, source);
+                    splits.extend(found);
+                    broken_splits |= broken;
                 }
-                Member::Error(_) => {}
+                Member::Error(_) => broken_splits = true,
                 other => {
+                    broken_splits = true;
                     self.report(not_a_data_member(member_span(other)));
                 }
             }
@@ -106,7 +116,7 @@ impl Checker {
             splits = splits::default_splits(source, block.span);
         }
         let model = Data { name, source: source.name.into(), path, options, columns, splits, span: block.span };
-        Some(DataInfo { model, fields, span: block.span })
+        Some(DataInfo { model, fields, broken_fields, broken_splits, span: block.span })
     }
 
     fn check_source(&mut self, block: &ast::BlockItem) -> Option<Source> {
@@ -201,6 +211,9 @@ impl Checker {
 
     /// A field of a data set for the rows of a batch: `[B, …]`.
     pub fn field(&mut self, data: &DataInfo, name: &ast::Name, batch: &Batch) -> Value {
+        if data.broken_fields.contains(&name.text) {
+            return Value::Error;
+        }
         let Some(field) = data.fields.iter().find(|f| f.name.text == name.text) else {
             let names: Vec<&str> = data.fields.iter().map(|f| &*f.name.text).collect();
             return self.report(unknown_field(name, &data.model.name, data.span, &names));

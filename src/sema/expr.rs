@@ -11,7 +11,12 @@ use crate::syntax::ast::{self, Expr, ExprKind};
 use std::rc::Rc;
 
 impl Checker {
+    /// Expressions nest as deeply as the text does (a chain of a thousand sums), so the stack grows with them.
     pub fn eval(&mut self, expr: &Expr) -> Value {
+        stacker::maybe_grow(RED_ZONE, STACK, || self.eval_here(expr))
+    }
+
+    fn eval_here(&mut self, expr: &Expr) -> Value {
         match &expr.kind {
             ExprKind::Int(n) => Value::int(*n),
             ExprKind::Float(v) => Value::Float(*v),
@@ -275,6 +280,10 @@ impl Checker {
         self.call(f, args, span)
     }
 }
+
+/// More than one level of evaluation needs, in a debug build.
+const RED_ZONE: usize = 256 << 10;
+const STACK: usize = 8 << 20;
 
 /// Longest range that a loop unrolls.
 const MAX_UNROLL: i64 = 10_000;

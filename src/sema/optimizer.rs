@@ -8,7 +8,7 @@ use super::scope::{OptimizerSlot, Owner};
 use super::value::{CallArg, Object, Value};
 use crate::diag::{Code, Diagnostic};
 use crate::ops::dim::Dim;
-use crate::ops::{Binary, DType, Op, Reduce, Type, Unary};
+use crate::ops::{DType, Op, Type};
 use crate::source::Span;
 use crate::syntax::ast::{self, BlockItem, Expr, ExprKind, Member, Minimize, TypedMember};
 use crate::tensor::{self, Graph, Origin, OutputRole};
@@ -23,11 +23,11 @@ pub struct Choice {
 }
 
 /// One parameter with its gradient.
-struct Target {
+pub(super) struct Target {
     index: usize,
     path: Rc<str>,
     old: tensor::Value,
-    gradient: tensor::Value,
+    pub gradient: tensor::Value,
 }
 
 /// The declaration of an optimizer's buffer.
@@ -185,40 +185,6 @@ impl Checker {
         }
     }
 
-    /// Clips the gradients and adds the checks for finite numbers; gives the flag that guards the updates.
-    fn clip(&mut self, loss: tensor::Value, targets: &mut [Target]) -> super::emit::Checked<Option<tensor::Value>> {
-        let knobs = self.train.knobs;
-        let emit = &mut self.graph.emit;
-        let loss_is_finite = emit.is_finite(loss)?;
-        let mut good = loss_is_finite;
-        let mut norm_is_finite = None;
-        if knobs.clip_norm.is_some() || knobs.skip_nonfinite {
-            let norm = global_norm(emit, targets)?;
-            let finite = emit.is_finite(norm)?;
-            norm_is_finite = Some(finite);
-            if knobs.skip_nonfinite {
-                good = emit.zip(Binary::And, good, finite)?;
-            }
-            if let Some(limit) = knobs.clip_norm {
-                scale_to(emit, targets, norm, limit)?;
-            }
-        }
-        if let Some(limit) = knobs.clip_value {
-            for t in targets.iter_mut() {
-                let low = emit.with_number(Binary::Max, t.gradient, -limit)?;
-                t.gradient = emit.with_number(Binary::Min, low, limit)?;
-            }
-        }
-        if knobs.skip_nonfinite {
-            return Ok(Some(good));
-        }
-        if let Some(phase) = &mut self.phase {
-            phase.checks.push(("loss is finite".into(), loss_is_finite));
-            phase.checks.extend(norm_is_finite.map(|x| ("gradient norm is finite".into(), x)));
-        }
-        Ok(None)
-    }
-
     fn choose(&mut self, target: &Target, with: Option<&Choice>, span: Span) -> Option<Choice> {
         let targeted = self.train.targeted.iter().filter(|(prefix, _)| below(&target.path, prefix));
         let nearest = targeted.max_by_key(|(prefix, _)| prefix.len()).map(|(_, c)| c);
@@ -340,37 +306,6 @@ fn reached(graph: &Graph<Dim>, from: tensor::Value, leaves: &[tensor::Value]) ->
         }
     }
     needed
-}
-
-/// The Euclidean norm of all gradients together.
-fn global_norm(emit: &mut super::emit::Emit, targets: &[Target]) -> super::emit::Checked<tensor::Value> {
-    let mut sum = emit.constant(0.0, DType::F32);
-    for target in targets {
-        let square = emit.zip(Binary::Mul, target.gradient, target.gradient)?;
-        let axes: Vec<usize> = (0..emit.rank(square)).collect();
-        let part = emit.reduce(Reduce::Sum, square, &axes, false)?;
-        let part = emit.cast(part, DType::F32)?;
-        sum = emit.zip(Binary::Add, sum, part)?;
-    }
-    emit.map(Unary::Sqrt, sum)
-}
-
-/// Multiplies by `limit / max(norm, limit)`.
-fn scale_to(
-    emit: &mut super::emit::Emit,
-    targets: &mut [Target],
-    norm: tensor::Value,
-    limit: f64,
-) -> super::emit::Checked<()> {
-    let bound = emit.with_number(Binary::Max, norm, limit)?;
-    let limit = emit.constant(limit, DType::F32);
-    let scale = emit.zip(Binary::Div, limit, bound)?;
-    for target in targets {
-        let dtype = emit.dtype(target.gradient);
-        let scale = emit.cast(scale, dtype)?;
-        target.gradient = emit.zip(Binary::Mul, target.gradient, scale)?;
-    }
-    Ok(())
 }
 
 /// `net.encoder` as an expression.

@@ -7,7 +7,7 @@ use super::checker::{Checker, GraphKind, GraphState, Probing};
 use super::layer::Place;
 use super::model::Model;
 use super::scope::{BoundDim, Frame, Owner, Pack, is_capital};
-use super::shapes::collect_capitals;
+use super::terms::collect_capitals;
 use super::value::{Callable, Value};
 use crate::ops::dim::Dim;
 use crate::ops::{DType, Extent};

@@ -20,7 +20,7 @@ pub struct Knobs {
     pub skip_nonfinite: bool,
 }
 
-const SETTINGS: [&str; 13] = [
+pub const SETTINGS: [&str; 13] = [
     "optimizer",
     "epochs",
     "steps",
@@ -114,8 +114,10 @@ impl Checker {
                 self.report(super::unsupported::setting(&s.name.text, span));
             }
             _ => {
-                self.report(unknown_setting(&s.name));
+                self.report(unknown_setting(s));
                 self.train.broken_settings = true;
+                // Most likely a `let` was meant.
+                self.declare(&s.name, Value::Error, false);
             }
         }
     }
@@ -328,10 +330,12 @@ fn goal_parts<'a>(value: &'a Expr, word: &str, options: &[&str]) -> Option<(Goal
     })
 }
 
-fn unknown_setting(name: &ast::Name) -> Diagnostic {
+fn unknown_setting(s: &Setting) -> Diagnostic {
+    let name = &s.name;
+    let start = Span { end: name.span.start, ..name.span };
     let diag = Diagnostic::error(Code(501), format!("there is no setting `{}`", name.text)).label(name.span, "unknown");
     match suggest(&name.text, SETTINGS.into_iter()) {
-        None => diag.help("to name a value, write `let` before it"),
+        None => diag.help("to name a value, write `let` before it").fix(start, "let ", "name the value"),
         found => did_you_mean(diag, name.span, found),
     }
 }

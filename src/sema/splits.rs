@@ -17,10 +17,11 @@ struct Part {
     by: Option<Name>,
 }
 
-/// The splits of a directive; errors are reported and their part left out.
-pub fn parse(checker: &mut Checker, directive: &Directive, source: &SourceKind) -> Vec<Split> {
-    let groups = directive.clauses.split(|c| matches!(c, Clause::Comma(_)));
-    let parts: Vec<Part> = groups.filter_map(|g| part(checker, g, directive.span)).collect();
+/// The splits of a directive, and whether a part was left out because of an error, which is reported.
+pub fn parse(checker: &mut Checker, directive: &Directive, source: &SourceKind) -> (Vec<Split>, bool) {
+    let groups: Vec<&[Clause]> = directive.clauses.split(|c| matches!(c, Clause::Comma(_))).collect();
+    let count = groups.len();
+    let parts: Vec<Part> = groups.into_iter().filter_map(|g| part(checker, g, directive.span)).collect();
     let mut splits: Vec<Split> = vec![];
     for part in &parts {
         let parent = parent_of(part, source);
@@ -41,7 +42,8 @@ pub fn parse(checker: &mut Checker, directive: &Directive, source: &SourceKind) 
         }
     }
     check_fractions(checker, &splits, directive.span);
-    splits
+    let broken = splits.len() < count;
+    (splits, broken)
 }
 
 /// Without a `split`: the source's own parts, or everything as `train`.

@@ -49,6 +49,14 @@ pub fn run(text: &str, overrides: &[(&str, &str)]) -> (SourceMap, Model, Vec<Dia
     (sources, model, diags)
 }
 
+/// Checks a text that need not parse.
+pub fn check_any(text: &str) -> Vec<Diagnostic> {
+    let (file, mut diags) = crate::syntax::parse(FileId(0), text);
+    let files: Vec<ast::File> = std::iter::once(file).chain(LIBRARY.with(|files| files.clone())).collect();
+    diags.extend(check(&files, &[]).1);
+    diags
+}
+
 /// Each diagnostic as `E0101 "text at its first label": message`.
 pub fn summary(sources: &SourceMap, diags: &[Diagnostic]) -> Vec<String> {
     let place = |d: &Diagnostic| d.labels.first().map_or("", |l| sources.text(l.span)).to_string();
@@ -64,4 +72,5 @@ pub fn model(text: &str) -> Model {
 
 mod errors;
 mod explanations;
+mod mutations;
 mod programs;

@@ -9,7 +9,7 @@ use super::model::{self, ParamKind, PhaseKind, Unit};
 use super::optimizer::Choice;
 use super::param::ParamInfo;
 use super::scope::{Frame, Owner};
-use super::settings::Knobs;
+use super::settings::{Knobs, SETTINGS};
 use crate::diag::{Code, Diagnostic};
 use crate::ops::{Extent, Type};
 use crate::source::{FileId, Span};
@@ -45,6 +45,11 @@ impl Checker {
     pub fn check_train(&mut self, block: &BlockItem, out: &mut model::Model) {
         self.reset_train();
         let members = &block.members;
+        let is_odd = |m: &Member| match m {
+            Member::Directive(d) => SETTINGS.contains(&&*d.word.text),
+            member => matches!(member, Member::Error(_)),
+        };
+        self.train.broken_settings = members.iter().any(is_odd);
         self.train.several_roots = members.iter().filter(|m| self.is_root(m)).count() > 1;
         let train = self.in_frame(Frame::new(Owner::None), |c| {
             c.eval_lets(members);
@@ -100,8 +105,11 @@ impl Checker {
             match member {
                 Member::Each(each) => phases.extend(self.check_phase(each, None)),
                 Member::Every { count, unit, members, .. } => phases.extend(self.check_every(count, unit, members)),
-                Member::Directive(d) => {
+                Member::Directive(d) if matches!(&*d.word.text, "load" | "freeze") => {
                     self.report(super::unsupported::directive(&d.word.text, d.word.span));
+                }
+                Member::Directive(d) => {
+                    self.report(unknown_directive(&d.word));
                 }
                 Member::Setting(_) | Member::Error(_) => {}
                 Member::Fn(f) => {
@@ -212,6 +220,15 @@ impl Checker {
 fn not_in_train(what: &str, span: Span) -> Diagnostic {
     Diagnostic::error(Code(524), format!("`{what}` does not belong in a `train` block"))
         .label(span, "expected a `let`, a setting, `step`, `validate`, `test` or `predict`")
+}
+
+fn unknown_directive(word: &ast::Name) -> Diagnostic {
+    let diag = not_in_train(&word.text, word.span);
+    let end = Span { start: word.span.end, ..word.span };
+    match SETTINGS.contains(&&*word.text) {
+        true => diag.help("a setting has an `=`").fix(end, " =", format!("write `{} = …`", word.text)),
+        false => diag,
+    }
 }
 
 fn no_step(word: Span) -> Diagnostic {
