@@ -1,8 +1,8 @@
 //! Whole training steps: forward, loss, gradients, Adam in place.
 
 use crate::machine::{check, f32s, floats, i32s, ints};
-use nnc::autodiff::expand_grads;
 use nnc::ops::{Binary, Compare, DType, Op, Reduce, Type, Unary, Window};
+use nnc::passes::{self, GRAD, OPT};
 use nnc::schedule::{StepProgram, plan};
 use nnc::tensor::build::Builder;
 use nnc::tensor::data::{Data, Tensor};
@@ -174,7 +174,8 @@ impl Net {
         self.graph.output("loss", OutputRole::Report { weight: one }, loss);
         self.graph.output("accuracy", OutputRole::Report { weight: one }, accuracy);
         self.adam(loss);
-        (expand_grads(self.graph), self.inputs)
+        let graph = passes::run(self.graph, GRAD).and_then(|g| passes::run(g, OPT)).expect("passes keep graphs whole");
+        (graph, self.inputs)
     }
 }
 

@@ -6,7 +6,7 @@
 //! - The sum over all positions of that adjoint is the sum of what it spreads.
 
 use super::Legalizer;
-use crate::ops::{Compare, Literal, Op, Type};
+use crate::ops::{Compare, Literal, Op, Type, Window};
 use crate::tensor::Value;
 
 /// `where(mask, …)` that lets a value through or gives 0.
@@ -72,13 +72,24 @@ impl Legalizer<'_> {
             return None;
         }
         let ty = self.out.ty(y_adj).clone();
-        let best = self.push(Op::WindowGather { window: window.clone() }, &[y, offsets], ty.clone());
+        let best = self.pooled(window, y, offsets);
         let zero = self.full(Literal::Float(0.0), ty.dtype, &ty.shape);
         let mask = self.b().compare(compare, best, zero);
         let gated = if gate.closes { [mask, zero, y_adj] } else { [mask, y_adj, zero] };
         let gated = self.push(Op::Select, &gated, ty);
         let ty = self.out.ty(gate.through).clone();
         Some(self.push(spread.op, &[gated, offsets], ty))
+    }
+
+    /// The result of the max-pool, which exists where it was used forwards.
+    fn pooled(&mut self, window: &Window, y: Value, offsets: Value) -> Value {
+        let op = Op::WindowGather { window: window.clone() };
+        let known = self.out.insts.iter().find(|i| i.op == op && i.args == [y, offsets]);
+        let found = known.map(|inst| inst.results[0]);
+        found.unwrap_or_else(|| {
+            let ty = Type::new(self.dtype(y), self.shape(offsets));
+            self.push(op, &[y, offsets], ty)
+        })
     }
 
     /// What to sum instead of `x` over all positions of an image.
