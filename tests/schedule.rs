@@ -5,5 +5,7 @@
 mod machine;
 #[path = "schedule/ops.rs"]
 mod ops;
+#[path = "schedule/random.rs"]
+mod random;
 #[path = "schedule/training.rs"]
 mod training;

@@ -3,7 +3,7 @@
 use super::{is_leaf, own_kernel, place, probe};
 use crate::ops::{Binary, Op, Unary};
 use crate::schedule::context::Context;
-use crate::schedule::index::Lin;
+use crate::schedule::index::Axis;
 use crate::tensor::{Inst, Value};
 use std::collections::HashSet;
 
@@ -94,14 +94,16 @@ fn demanded(cx: &Context, value: Value, realised: &[bool], cost: usize) -> bool 
     })
 }
 
-/// Whether a value is one buffer read with fixed strides, along its last axis one after the other if `rows`.
+/// Whether a value is one buffer read with fixed strides, none of them 0 (but for a batch), and along its last axis one
+/// after the other if `rows`.
 fn is_strided(cx: &Context, value: Value, realised: &[bool], rows: bool) -> bool {
     let reads = probe(cx, value, realised, &|_| false);
     let [read] = reads.log.as_slice() else { return false };
-    let plain = |at: &Lin| at.is_affine() && at.tiles().is_empty();
-    let last = place(cx.shape(value)).0.last().copied();
-    let contiguous = last.is_none_or(|axis| axis.size == 1 || read.at.coefficient(axis) == Some(1));
-    read.leaf.is_some() && !read.guarded && plain(&read.at) && (contiguous || !rows)
+    let plain = read.leaf.is_some() && !read.guarded && read.at.is_affine() && read.at.tiles().is_empty();
+    let axes = place(cx.shape(value)).0;
+    let stride = |axis: &Axis| if axis.size == 1 { Some(1) } else { read.at.coefficient(*axis) };
+    let contiguous = axes.last().is_none_or(|axis| stride(axis) == Some(1));
+    plain && axes.iter().skip(1).all(|a| stride(a) != Some(0)) && (contiguous || !rows)
 }
 
 /// A buffer saves more work than its traffic costs.
