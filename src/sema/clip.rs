@@ -3,24 +3,21 @@
 use super::checker::Checker;
 use super::emit::{Checked, Emit};
 use super::optimizer::Target;
+use super::phase::{PhaseState, Report};
+use super::value::Value;
 use crate::ops::{Binary, DType, Reduce, Unary};
-use crate::tensor;
+use crate::tensor::{self, OutputRole};
+use std::collections::HashMap;
 
 impl Checker {
-    /// Clips the gradients and adds the checks for finite numbers; gives the flag that guards the updates.
-    pub(super) fn clip(&mut self, loss: tensor::Value, targets: &mut [Target]) -> Checked<Option<tensor::Value>> {
+    /// Clips the gradients and adds the checks for finite numbers.
+    pub(super) fn clip(&mut self, name: &str, loss: tensor::Value, targets: &mut [Target]) -> Checked<()> {
         let knobs = self.train.knobs;
         let emit = &mut self.graph.emit;
-        let loss_is_finite = emit.is_finite(loss)?;
-        let mut good = loss_is_finite;
-        let mut norm_is_finite = None;
+        let mut checks = vec![(format!("{name} is finite"), emit.is_finite(loss)?)];
         if knobs.clip_norm.is_some() || knobs.skip_nonfinite {
             let norm = global_norm(emit, targets)?;
-            let finite = emit.is_finite(norm)?;
-            norm_is_finite = Some(finite);
-            if knobs.skip_nonfinite {
-                good = emit.zip(Binary::And, good, finite)?;
-            }
+            checks.push((format!("gradient norm of {name} is finite"), emit.is_finite(norm)?));
             if let Some(limit) = knobs.clip_norm {
                 scale_to(emit, targets, norm, limit)?;
             }
@@ -31,14 +28,43 @@ impl Checker {
                 t.gradient = emit.with_number(Binary::Min, low, limit)?;
             }
         }
-        if knobs.skip_nonfinite {
-            return Ok(Some(good));
-        }
         if let Some(phase) = &mut self.phase {
-            phase.checks.push(("loss is finite".into(), loss_is_finite));
-            phase.checks.extend(norm_is_finite.map(|x| ("gradient norm is finite".into(), x)));
+            phase.checks.extend(checks);
         }
-        Ok(None)
+        Ok(())
+    }
+
+    /// With `nonfinite = skip`, a step in which a check fails changes nothing and its reports weigh nothing, but for
+    /// `skipped`, the part of such steps.
+    pub(super) fn skip_bad_step(&mut self, phase: &mut PhaseState) -> Checked<()> {
+        let checks = std::mem::take(&mut phase.checks);
+        let Some(((_, first), rest)) = checks.split_first() else { return Ok(()) };
+        let emit = &mut self.graph.emit;
+        let good = rest.iter().try_fold(*first, |all, (_, check)| emit.zip(Binary::And, all, *check))?;
+        let bad = emit.map(Unary::Not, good)?;
+        let skipped = emit.cast(bad, DType::F32)?;
+        let weight = emit.dim_number(&phase.size, DType::F32)?;
+        self.guard(&HashMap::new(), good);
+        self.weigh(phase.reports.iter_mut().chain(&mut phase.losses), good)?;
+        phase.reports.push(("skipped".into(), skipped, OutputRole::Report { weight }));
+        Ok(())
+    }
+
+    /// Reports count only where `holds`; elsewhere they are 0 with weight 0, also if they are not finite.
+    pub(super) fn weigh<'a>(
+        &mut self,
+        reports: impl Iterator<Item = &'a mut Report>,
+        holds: tensor::Value,
+    ) -> Checked<()> {
+        let emit = &mut self.graph.emit;
+        let part = emit.cast(holds, DType::F32)?;
+        for (_, value, role) in reports {
+            if let OutputRole::Report { weight } = role {
+                *value = emit.select(&Value::Tensor(holds), &Value::Tensor(*value), &Value::Float(0.0))?;
+                *weight = emit.zip(Binary::Mul, *weight, part)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,12 +1,16 @@
 //! `every n steps { … }` inside a step.
 
 use super::checker::Checker;
+use super::emit::Checked;
 use super::model::Unit;
+use super::phase::PhaseState;
 use super::value::Value;
-use crate::ops::{Binary, Compare, DType};
+use crate::ops::{Binary, Compare, Unary};
 use crate::source::Span;
 use crate::syntax::ast;
-use crate::tensor::{self, OutputRole};
+use crate::tensor;
+use std::collections::HashMap;
+use std::rc::Rc;
 
 impl Checker {
     /// The body is computed at each step; at the other steps its updates are dropped and its reports weigh nothing.
@@ -20,33 +24,43 @@ impl Checker {
             None => {}
         }
         let before = self.graph.current.clone();
-        let reports = self.phase.as_ref().map_or((0, 0), |p| (p.reports.len(), p.losses.len()));
+        let reported = self.phase.as_ref().map(Counts::of).unwrap_or_default();
         self.run_block(body);
-        if let Some(due) = count_value.and_then(|n| self.is_due(n.max(1), count.span)) {
-            self.guard(&before, due);
-            self.weigh_reports(reports, due);
+        let Some(n) = count_value else { return };
+        if let Err(diag) = self.restrict(&before, &reported, n.max(1), count.span) {
+            self.report(*diag);
         }
     }
 
-    /// `step % n == 0`
-    fn is_due(&mut self, n: i64, span: Span) -> Option<tensor::Value> {
+    /// What the block did holds only where `step % n == 0`.
+    fn restrict(&mut self, before: &HashMap<Rc<str>, tensor::Value>, from: &Counts, n: i64, span: Span) -> Checked<()> {
         let step = Value::Tensor(self.graph.emit.scalar("step"));
         let emit = self.emit(span);
-        let rest = emit.binary(Binary::Rem, &step, &Value::int(n)).ok()?;
-        emit.compare(Compare::Eq, &Value::Tensor(rest), &Value::int(0)).ok()
-    }
-
-    fn weigh_reports(&mut self, from: (usize, usize), due: tensor::Value) {
-        let Some(mut phase) = self.phase.take() else { return };
-        let reports = phase.reports.iter_mut().skip(from.0).chain(phase.losses.iter_mut().skip(from.1));
-        for (_, _, role) in reports {
-            if let OutputRole::Report { weight } = role
-                && let Ok(part) = self.graph.emit.cast(due, DType::F32)
-                && let Ok(scaled) = self.graph.emit.zip(Binary::Mul, *weight, part)
-            {
-                *weight = scaled;
-            }
+        let rest = emit.binary(Binary::Rem, &step, &Value::int(n))?;
+        let due = emit.compare(Compare::Eq, &Value::Tensor(rest), &Value::int(0))?;
+        let idle = emit.map(Unary::Not, due)?;
+        self.guard(before, due);
+        let Some(mut phase) = self.phase.take() else { return Ok(()) };
+        let reports = phase.reports.iter_mut().skip(from.reports);
+        let weighed = self.weigh(reports.chain(phase.losses.iter_mut().skip(from.losses)), due);
+        for (_, check) in phase.checks.iter_mut().skip(from.checks) {
+            *check = self.graph.emit.zip(Binary::Or, *check, idle)?;
         }
         self.phase = Some(phase);
+        weighed
+    }
+}
+
+/// How much a phase had reported before a block.
+#[derive(Default)]
+struct Counts {
+    reports: usize,
+    losses: usize,
+    checks: usize,
+}
+
+impl Counts {
+    fn of(phase: &PhaseState) -> Counts {
+        Counts { reports: phase.reports.len(), losses: phase.losses.len(), checks: phase.checks.len() }
     }
 }

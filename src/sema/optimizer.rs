@@ -74,8 +74,16 @@ impl Checker {
         if let Some(weight) = weight {
             self.note_loss(m, loss, weight);
         }
-        let targets = self.gradients(loss, &wanted, m.span);
-        self.update_all(loss, targets, with.as_ref(), m.span);
+        let mut targets = self.gradients(loss, &wanted, m.span);
+        self.at(m.span);
+        if let Err(diag) = self.clip(&loss_name(m), loss, &mut targets) {
+            self.report(*diag);
+            return;
+        }
+        for target in &targets {
+            let Some(choice) = self.choose(target, with.as_ref(), m.span) else { return };
+            self.update(target, &choice, m.span);
+        }
     }
 
     fn loss(&mut self, expr: &Expr) -> Option<tensor::Value> {
@@ -113,12 +121,9 @@ impl Checker {
         }
     }
 
-    /// The loss is reported as `loss`; with `over` under the name of what it trains.
+    /// The loss is reported.
     fn note_loss(&mut self, m: &Minimize, loss: tensor::Value, weight: tensor::Value) {
-        let name: Rc<str> = match m.over.first().and_then(|p| p.names.last()) {
-            Some(last) => format!("{}_loss", last.text).into(),
-            None => "loss".into(),
-        };
+        let name = loss_name(m);
         let Ok(loss) = self.graph.emit.cast(loss, DType::F32) else { return };
         if let Some(phase) = &mut self.phase
             && !phase.losses.iter().any(|(n, ..)| *n == name)
@@ -175,16 +180,6 @@ impl Checker {
         parts.map(|(((&index, path), old), gradient)| Target { index, path, old, gradient }).collect()
     }
 
-    fn update_all(&mut self, loss: tensor::Value, mut targets: Vec<Target>, with: Option<&Choice>, span: Span) {
-        self.at(span);
-        let clipped = self.clip(loss, &mut targets);
-        let Ok(good) = clipped else { return };
-        for target in &targets {
-            let Some(choice) = self.choose(target, with, span) else { return };
-            self.update(target, &choice, good, span);
-        }
-    }
-
     fn choose(&mut self, target: &Target, with: Option<&Choice>, span: Span) -> Option<Choice> {
         let targeted = self.train.targeted.iter().filter(|(prefix, _)| below(&target.path, prefix));
         let nearest = targeted.max_by_key(|(prefix, _)| prefix.len()).map(|(_, c)| c);
@@ -195,8 +190,8 @@ impl Checker {
         found
     }
 
-    /// Runs the optimizer's `update` on one parameter; `good` guards what changes.
-    fn update(&mut self, target: &Target, choice: &Choice, good: Option<tensor::Value>, span: Span) {
+    /// Runs the optimizer's `update` on one parameter.
+    fn update(&mut self, target: &Target, choice: &Choice, span: Span) {
         let Some(function) = super::call::method(&choice.object.def, "update").cloned() else {
             self.report(no_update(&choice.object, span));
             return;
@@ -209,7 +204,6 @@ impl Checker {
             .take(function.params.len())
             .map(|x| CallArg { label: None, value: Value::Tensor(x), span })
             .collect();
-        let before = self.graph.current.clone();
         let layer = Some(self.params[target.index].layer.clone());
         let outer = std::mem::replace(&mut self.graph.emit.origin, Origin { layer, span });
         let value = self.call_function(&function, owner, args, span);
@@ -219,9 +213,6 @@ impl Checker {
         }
         let name = ast::Name { text: target.path.clone(), span };
         self.store(target.index, value, &name);
-        if let Some(good) = good {
-            self.guard(&before, good);
-        }
     }
 
     /// Where `good` is false, everything that changed since `before` keeps its old value.
@@ -283,9 +274,15 @@ impl Checker {
     pub fn assign_slot(&mut self, object: &Object, slot: &OptimizerSlot, name: &ast::Name, value: Value) {
         let Some(declared) = buffer(&object.def, &name.text).cloned() else { return };
         let Some(index) = self.slot_state(slot, &declared) else { return };
-        // Reading first makes the state an input of the step, also where the update does not use it.
-        self.read_state(index, name.span);
         self.store(index, value, name);
+    }
+}
+
+/// The loss is called `loss`; with `over` it has the name of what it trains.
+fn loss_name(m: &Minimize) -> Rc<str> {
+    match m.over.first().and_then(|p| p.names.last()) {
+        Some(last) => format!("{}_loss", last.text).into(),
+        None => "loss".into(),
     }
 }
 

@@ -198,6 +198,8 @@ impl Checker {
         if value.is_error() {
             return;
         }
+        // Reading first makes the state an input, also where nothing uses its old value.
+        self.read_state(index, name.span);
         let emit = self.emit(name.span);
         let result = match &value {
             Value::Tensor(x) => Ok(*x),

@@ -14,14 +14,18 @@ use crate::syntax::ast::{self, Each, Expr, ExprKind};
 use crate::tensor::{self, InputRole, Origin, OutputRole};
 use std::rc::Rc;
 
+/// Name, value, role.
+pub type Report = (Rc<str>, tensor::Value, OutputRole);
+
 /// What the phase under elaboration has reported so far.
 pub struct PhaseState {
     pub kind: PhaseKind,
     /// Batch size.
     pub size: Dim,
-    pub reports: Vec<(Rc<str>, tensor::Value, OutputRole)>,
+    pub reports: Vec<Report>,
     /// Losses, which are reported under a name of their own unless the user does.
-    pub losses: Vec<(Rc<str>, tensor::Value, OutputRole)>,
+    pub losses: Vec<Report>,
+    /// What must be true after the step.
     pub checks: Vec<(String, tensor::Value)>,
 }
 
@@ -264,7 +268,12 @@ impl Checker {
     }
 
     fn finish_phase(&mut self, each: &Each) {
-        let Some(phase) = self.phase.take() else { return };
+        let Some(mut phase) = self.phase.take() else { return };
+        if self.train.knobs.skip_nonfinite
+            && let Err(diag) = self.skip_bad_step(&mut phase)
+        {
+            self.report(*diag);
+        }
         let graph = &mut self.graph.emit.graph;
         for path in &self.graph.updated {
             graph.output(&**path, OutputRole::Update, self.graph.current[path]);

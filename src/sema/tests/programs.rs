@@ -257,7 +257,7 @@ model Vae(latent: int = 2) {
     let step = phase(&model, PhaseKind::Step);
     assert_eq!(inputs(step, InputRole::Scalar), ["seed: i32[]", "step: i32[]", "total: i32[]"]);
     let checks: Vec<&str> = step.outputs.iter().filter(|o| o.role == OutputRole::Check).map(|o| &*o.name).collect();
-    assert_eq!(checks, ["loss is finite", "gradient norm is finite"]);
+    assert_eq!(checks, ["loss is finite", "gradient norm of loss is finite"]);
 }
 
 #[test]
@@ -270,6 +270,7 @@ fn a_skipped_step_keeps_every_state() {
     let kept = step.outputs.iter().filter(|o| o.role == OutputRole::Update && by_select(o)).count();
     // weight and bias, and two moments of each
     assert_eq!(kept, 6);
+    assert_eq!(reports(step), ["loss", "skipped"]);
 }
 
 #[test]
