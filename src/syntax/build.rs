@@ -75,7 +75,8 @@ impl<'i> Builder<'i> {
     /// The comment lines directly above the line at `start`, without slashes.
     fn doc(&self, start: u32) -> Option<std::rc::Rc<str>> {
         let line_start = self.text[..start as usize].rfind('\n').map_or(0, |i| i + 1);
-        let comment = |line: &'i str| line.trim().strip_prefix("//").map(|text| text.strip_prefix(' ').unwrap_or(text));
+        let comment = |line: &'i str| line.trim().strip_prefix("//").map(|text| text.trim_start_matches('/'));
+        let comment = |line| comment(line).map(|text| text.strip_prefix(' ').unwrap_or(text));
         let mut lines: Vec<_> = self.text[..line_start].lines().rev().map_while(comment).collect();
         lines.reverse();
         (!lines.is_empty()).then(|| lines.join("\n").into())

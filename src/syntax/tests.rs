@@ -134,7 +134,7 @@ fn contextual_words_are_names() {
 
 #[test]
 fn docs_are_the_comment_lines_directly_above() {
-    let file = clean("// far\n\n// one\n//two\nlayer A() {}\n");
+    let file = clean("// far\n\n/// one\n//two\nlayer A() {}\n");
     let ast::Item::Block(block) = &file.items[0] else { panic!("{file:?}") };
     assert_eq!(block.doc.as_deref(), Some("one\ntwo"));
 }

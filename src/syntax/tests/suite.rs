@@ -4,7 +4,7 @@
 use super::*;
 use crate::source::SourceMap;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn observed(text: &str) -> String {
     let mut sources = SourceMap::default();
@@ -23,11 +23,23 @@ fn observed(text: &str) -> String {
     format!("{out}---\n{}", dump(&file))
 }
 
+fn nn_files(folder: &str) -> impl Iterator<Item = PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|e| e == "nn"))
+}
+
+#[test]
+fn the_standard_library_parses_and_its_dump_parses_to_the_same() {
+    for path in nn_files("std") {
+        let dumped = dump(&clean(&std::fs::read_to_string(&path).unwrap()));
+        assert_eq!(dump(&clean(&dumped)), dumped, "{}", path.display());
+    }
+}
+
 #[test]
 fn files_give_what_is_expected_of_them() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/syntax");
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    for path in files.filter(|path| path.extension().is_some_and(|e| e == "nn")) {
+    for path in nn_files("tests/suite/syntax") {
         let observed = observed(&std::fs::read_to_string(&path).unwrap());
         let expect = path.with_extension("expect");
         if std::env::var_os("NNC_BLESS").is_some() {
