@@ -1,1 +1,109 @@
-//! The command line, one file a command.
+//! The command line, one file a command. Results go to standard output, progress and logs to standard error.
+//!
+//! Exit codes: 0 well; 1 diagnostics; 2 usage; 3 the run failed; 130 interrupted, after a checkpoint.
+
+mod check;
+mod eval;
+mod explain;
+mod ir;
+mod new;
+mod output;
+mod predict;
+mod summary;
+mod train;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use output::Output;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A compiler for neural networks: checks every shape, compiles to machine code, trains.
+#[derive(Parser)]
+#[command(name = "nnc", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+#[derive(Args)]
+struct Global {
+    /// Form of diagnostics and results
+    #[arg(long, global = true, value_enum, default_value = "human")]
+    message_format: Format,
+    /// Colours in diagnostics
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    color: Color,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Human,
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    New(new::Options),
+    Check(check::Options),
+    Summary(summary::Options),
+    Ir(ir::Options),
+    Train(train::Options),
+    Eval(eval::Options),
+    Predict(predict::Options),
+    Explain(explain::Options),
+}
+
+/// The program, and values for its settings and top-level `let`s.
+#[derive(Args)]
+struct Program {
+    /// The .nn file
+    file: PathBuf,
+    /// Give a top-level `let` or a setting another value
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_set)]
+    set: Vec<(String, String)>,
+}
+
+/// How phases are compiled and run.
+#[derive(Args)]
+struct Machine {
+    /// Threads that compute [default: the machine's cores]
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Use only the portable 128-bit code generator
+    #[arg(long)]
+    portable: bool,
+}
+
+fn parse_set(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.trim().to_string(), value.trim().to_string()))
+}
+
+/// Runs the command line; the only place that chooses an exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(&cli.global);
+    let result = match cli.command {
+        Command::New(options) => new::run(&options),
+        Command::Check(options) => check::run(&options, &output),
+        Command::Summary(options) => summary::run(&options, &output),
+        Command::Ir(options) => ir::run(&options, &output),
+        Command::Train(options) => train::run(&options, &output),
+        Command::Eval(options) => eval::run(&options, &output),
+        Command::Predict(options) => predict::run(&options, &output),
+        Command::Explain(options) => explain::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(&output),
+    }
+}

@@ -1,1 +1,18 @@
-//! Data sources, batching, the training loop, checkpoints, metrics, logs.
+//! Training: data sources, batching, the loop, checkpoints, metrics and logs.
+//!
+//! Nothing here knows the language: it runs a checked [`Model`](crate::sema::model::Model) through phases that the
+//! driver compiled. Files are replaced atomically; an interrupted run leaves a checkpoint it can go on from.
+
+pub mod batches;
+pub mod checkpoint;
+pub mod data;
+pub mod fit;
+pub mod folder;
+pub mod interrupt;
+pub mod log;
+pub mod metrics;
+pub mod phases;
+pub mod predict;
+pub mod progress;
+pub mod split;
+pub mod state;

@@ -1,0 +1,46 @@
+//! `nnc bench`: the time of a training step, for comparison with other systems (see benches/bench.py).
+
+use super::output::{Failure, Output};
+use super::{Machine, Program};
+use crate::driver::bench::{self, Timing};
+use crate::driver::run::{Run, Start};
+use clap::Args;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Time training steps on the first batch
+#[derive(Args)]
+pub struct Options {
+    #[command(flatten)]
+    program: Program,
+    #[command(flatten)]
+    machine: Machine,
+    /// Start from these weights (safetensors, under the program's names)
+    #[arg(long)]
+    weights: Option<PathBuf>,
+    /// How long to time, after 50 steps that are not counted
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Also time each kernel by itself
+    #[arg(long)]
+    kernels: bool,
+}
+
+pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
+    let session = output.open(&options.program)?;
+    let fail = |d| Failure::run(d, &session);
+    let run = Run::new(&session, None, &options.machine.options(), Start::Weights).map_err(fail)?;
+    if let Some(path) = &options.weights {
+        run.load_weights(path).map_err(fail)?;
+    }
+    let Timing { milliseconds, losses, first } = bench::steps(&run, options.seconds).map_err(fail)?;
+    if output.json {
+        println!("{}", json!({ "reason": "bench", "ms": milliseconds, "losses": losses, "first_step_s": first }));
+    } else {
+        println!("{milliseconds:.3} ms/step; loss at steps 1, 2, 50: {losses:?}");
+    }
+    if options.kernels {
+        bench::kernels(&run).map_err(fail)?.iter().for_each(|line| println!("{line}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,22 @@
+//! `nnc check`: every name, type and shape, without opening any data.
+
+use super::output::{Failure, Output};
+use super::Program;
+use clap::Args;
+
+/// Check names, types and shapes
+#[derive(Args)]
+pub struct Options {
+    #[command(flatten)]
+    program: Program,
+}
+
+pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
+    let session = output.open(&options.program)?;
+    if output.json {
+        println!("{}", serde_json::json!({ "reason": "checked", "parameters": session.parameter_count() }));
+    } else {
+        println!("{}: no errors", options.program.file.display());
+    }
+    Ok(())
+}

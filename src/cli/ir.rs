@@ -1,0 +1,49 @@
+//! `nnc ir`: any stage of any phase as text.
+
+use super::Program;
+use super::output::{Failure, Output};
+use crate::driver::stages::{Selection, Stage};
+use clap::Args;
+
+/// Print a stage of the compiler
+#[derive(Args)]
+pub struct Options {
+    #[command(flatten)]
+    program: Program,
+    /// The stage to print
+    #[arg(long, value_enum, default_value = "opt")]
+    stage: Stage,
+    /// The phase: step, validate, test, predict or init
+    #[arg(long, default_value = "step")]
+    phase: String,
+    /// The `train` block, by name
+    #[arg(long)]
+    train: Option<String>,
+    /// Only what comes from this layer
+    #[arg(long)]
+    layer: Option<String>,
+    /// Show where each line came from
+    #[arg(long)]
+    spans: bool,
+    /// Batch size [default: the phase's own]
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Show the portable code generator's kernels
+    #[arg(long)]
+    portable: bool,
+}
+
+pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
+    let session = output.open(&options.program)?;
+    let selection = Selection {
+        phase: options.phase.clone(),
+        train: options.train.clone(),
+        layer: options.layer.clone(),
+        spans: options.spans,
+        batch: options.batch,
+        portable: options.portable,
+    };
+    let text = session.stage(options.stage, &selection).map_err(|d| Failure::run(d, &session))?;
+    println!("{}", text.trim_end());
+    Ok(())
+}

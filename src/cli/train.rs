@@ -1,0 +1,53 @@
+//! `nnc train`: compiles and runs the training of a program.
+
+use super::output::{Failure, Output};
+use super::{Machine, Program};
+use crate::driver::run::{Run, Start};
+use crate::train::fit::Ended;
+use crate::train::interrupt;
+use clap::Args;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Train a program; checkpoints and the log go to a folder under runs/
+#[derive(Args)]
+pub struct Options {
+    #[command(flatten)]
+    program: Program,
+    #[command(flatten)]
+    machine: Machine,
+    /// The `train` block, by name
+    train: Option<String>,
+    /// Go on from the last checkpoint of this run's folder
+    #[arg(long, value_name = "FOLDER")]
+    resume: Option<PathBuf>,
+    /// Where the folders of runs are
+    #[arg(long, default_value = "runs")]
+    runs: PathBuf,
+}
+
+pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
+    let started = Instant::now();
+    let session = output.open(&options.program)?;
+    interrupt::install();
+    let start = match &options.resume {
+        Some(folder) => Start::Resume(folder.clone()),
+        None => Start::Fresh(options.runs.clone()),
+    };
+    let run = Run::new(&session, options.train.as_deref(), &options.machine.options(), start)
+        .map_err(|d| Failure::run(d, &session))?;
+    run.notes().iter().for_each(|note| eprintln!("note: {note}"));
+    eprintln!("run {}", run.folder().display());
+    let ended = run.fit(started).map_err(|d| Failure::run(d, &session))?;
+    match ended {
+        Ended::Finished => Ok(()),
+        Ended::StoppedEarly => {
+            eprintln!("stopped early: no better result within the patience");
+            Ok(())
+        }
+        Ended::Interrupted => {
+            eprintln!("interrupted; go on with --resume {}", run.folder().display());
+            Err(Failure::Interrupted)
+        }
+    }
+}

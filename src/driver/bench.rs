@@ -1,0 +1,52 @@
+//! Timing of training steps: `nnc bench`.
+
+use super::run::Run;
+use crate::diag::Diagnostic;
+use crate::sema::model::PhaseKind;
+use crate::train::fit::phase_of;
+use crate::train::metrics::Metrics;
+use crate::train::phases::{Compile, PhaseRunner, Scalars, Sources};
+use std::time::Instant;
+
+pub struct Timing {
+    /// Median milliseconds of a step.
+    pub milliseconds: f64,
+    /// Losses at steps 1, 2 and 50.
+    pub losses: [f64; 3],
+    /// Seconds from compiling to the end of the first step.
+    pub first: f64,
+}
+
+/// Steps before the clock starts: the last of them gives the third loss.
+const WARM_UP: u64 = 50;
+
+/// Runs training steps on the first batch over and over.
+pub fn steps(run: &Run, seconds: f64) -> Result<Timing, Diagnostic> {
+    let phase = phase_of(run.train, PhaseKind::Step).ok_or_else(|| crate::train::fit::errors::no_step(run.train))?;
+    let sources = Sources::open(run.model(), &run.program_folder())?;
+    let compile: Box<Compile> = Box::new(|p, batch, rows| run.compiler.compile(p, batch, rows));
+    let mut runner = PhaseRunner::new(phase, &sources, &compile)?;
+    let rows: Vec<i32> = runner.rows.iter().take(phase.pipeline.batch).map(|&r| r as i32).collect();
+    let mut done = 0;
+    let mut step = || {
+        done += 1;
+        let at = Scalars { step: done, total: 1_000_000, epoch: 1, seed: run.train.settings.seed };
+        runner.run(&rows, at, &mut Metrics::default()).map(|o| o.loss.unwrap_or(f64::NAN))
+    };
+    let started = Instant::now();
+    let mut losses = vec![step()?];
+    let first = started.elapsed().as_secs_f64();
+    for _ in 1..WARM_UP {
+        losses.push(step()?);
+    }
+    let mut times = vec![];
+    let started = Instant::now();
+    while started.elapsed().as_secs_f64() < seconds || times.len() < 5 {
+        let before = Instant::now();
+        step()?;
+        times.push(before.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    let losses = [losses[0], losses[1], losses[WARM_UP as usize - 1]];
+    Ok(Timing { milliseconds: times[times.len() / 2], losses, first })
+}

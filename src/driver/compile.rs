@@ -1,0 +1,97 @@
+//! From a phase of the model to an executable: bind, optimise, schedule, generate code.
+
+use crate::codegen::{self, CodegenOptions, Compiled};
+use crate::diag::{Code, Diagnostic};
+use crate::lower;
+use crate::ops::dim::{Bindings, Dim};
+use crate::passes;
+use crate::runtime::{Executable, Pool, StateStore};
+use crate::schedule::{self, StepProgram};
+use crate::sema::model::{Model, Phase};
+use crate::tensor::Graph;
+use std::sync::Arc;
+
+/// How a machine is to be used.
+#[derive(Clone, Debug)]
+pub struct MachineOptions {
+    pub threads: usize,
+    /// Only Cranelift's 128-bit code.
+    pub portable: bool,
+}
+
+/// Compiles phases of one program; all its executables share the state and the thread pool.
+pub struct Compiler {
+    state: Arc<StateStore>,
+    pool: Arc<Pool>,
+    options: CodegenOptions,
+}
+
+impl Compiler {
+    pub fn new(model: &Model, machine: &MachineOptions) -> Result<Compiler, Diagnostic> {
+        let entries = model.params.iter().map(|p| (p.path.clone(), p.ty.clone()));
+        let options = CodegenOptions::detect(machine.portable)?;
+        Ok(Compiler { state: Arc::new(StateStore::new(entries)), pool: Arc::new(Pool::new(machine.threads)), options })
+    }
+
+    pub fn state(&self) -> &StateStore {
+        &self.state
+    }
+
+    pub fn notes(&self) -> Vec<String> {
+        self.options.notes()
+    }
+
+    /// Compiles a phase for a batch size over columns of so many rows.
+    pub fn compile(&self, phase: &Phase, batch: usize, rows: usize) -> Result<Executable, Diagnostic> {
+        let graph = tensor(&phase.graph, &bindings(phase, batch, rows))?;
+        self.finish(optimized(graph)?)
+    }
+
+    /// Compiles a graph without opaque dimensions: the first values of the parameters.
+    pub fn compile_init(&self, graph: &Graph<Dim>) -> Result<Executable, Diagnostic> {
+        self.finish(optimized(tensor(graph, &Bindings::new())?)?)
+    }
+
+    fn finish(&self, graph: Graph) -> Result<Executable, Diagnostic> {
+        let program = plan(&graph, &self.options)?;
+        let compiled = generate(&program, &self.options)?;
+        Executable::new(program, compiled, self.pool.clone(), self.state.clone())
+    }
+}
+
+pub fn bindings(phase: &Phase, batch: usize, rows: usize) -> Bindings {
+    let mut bindings = Bindings::new();
+    for (dim, value) in [(&phase.batch, batch), (&phase.rows, rows)] {
+        for symbol in dim.symbols() {
+            bindings.insert(symbol, value as i64);
+        }
+    }
+    bindings
+}
+
+/// Tensor IR as lowered: nothing differentiated, nothing optimised.
+pub fn tensor(graph: &Graph<Dim>, bindings: &Bindings) -> Result<Graph, Diagnostic> {
+    lower::bind(graph, bindings).map_err(|e| internal("lowering", &e.to_string()))
+}
+
+pub fn differentiated(graph: Graph) -> Result<Graph, Diagnostic> {
+    passes::run(graph, passes::GRAD).map_err(|e| internal("autodiff", &e))
+}
+
+pub fn optimized(graph: Graph) -> Result<Graph, Diagnostic> {
+    passes::run(differentiated(graph)?, passes::OPT).map_err(|e| internal("opt", &e))
+}
+
+pub fn plan(graph: &Graph, options: &CodegenOptions) -> Result<StepProgram, Diagnostic> {
+    schedule::plan(graph, options.target())
+}
+
+pub fn generate(program: &StepProgram, options: &CodegenOptions) -> Result<Compiled, Diagnostic> {
+    codegen::compile(program, options)
+}
+
+/// A fault of the compiler itself, reported like any other error.
+fn internal(stage: &str, detail: &str) -> Diagnostic {
+    Diagnostic::error(Code(950), format!("{stage} failed: {detail}"))
+        .help("this is a fault of nnc: please report it together with the program")
+}

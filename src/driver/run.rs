@@ -1,0 +1,184 @@
+//! Runs of a program: state, data and executables put together for `train`, `eval` and `predict`.
+
+use super::Session;
+use super::compile::{Compiler, MachineOptions};
+use crate::diag::{Code, Diagnostic};
+use crate::runtime::StateStore;
+use crate::sema::model::{Phase, PhaseKind, Train};
+use crate::train::checkpoint::{Checkpoint, Progress};
+use crate::train::data::DataSet;
+use crate::train::fit::{Ended, Fit, phase_of, run_all};
+use crate::train::folder::RunFolder;
+use crate::train::metrics::Metrics;
+use crate::train::phases::{Compile, PhaseRunner, Scalars, Sources};
+use crate::train::{predict, state};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Where a run takes its weights and its folder from.
+pub enum Start {
+    /// New weights, and a new folder under this one.
+    Fresh(PathBuf),
+    /// The last checkpoint in this folder, to go on.
+    Resume(PathBuf),
+    /// The kept weights of this run's folder, or of the program's latest run: for `eval` and `predict`.
+    Kept(Option<PathBuf>),
+    /// New weights and no folder.
+    Weights,
+}
+
+pub struct Run<'s> {
+    session: &'s Session,
+    pub train: &'s Train,
+    pub compiler: Compiler,
+    folder: RunFolder,
+    progress: Progress,
+}
+
+impl<'s> Run<'s> {
+    pub fn new(
+        session: &'s Session,
+        train: Option<&str>,
+        machine: &MachineOptions,
+        start: Start,
+    ) -> Result<Run<'s>, Diagnostic> {
+        let train = session.train(train)?;
+        let compiler = Compiler::new(&session.model, machine)?;
+        let mut run = Run { session, train, compiler, folder: RunFolder { path: PathBuf::new() }, progress: fresh(train) };
+        match start {
+            Start::Fresh(base) => {
+                run.initialize()?;
+                run.folder = RunFolder::create(&base, &session.stem()).map_err(|e| errors::folder(&base, &e))?;
+                run.keep_program()?;
+            }
+            Start::Weights => run.initialize()?,
+            Start::Resume(folder) => {
+                run.folder = RunFolder { path: folder };
+                run.load(&run.folder.last())?;
+            }
+            Start::Kept(folder) => {
+                run.folder = match folder {
+                    Some(path) => RunFolder { path },
+                    None => RunFolder::latest(Path::new("runs"), &session.stem()).ok_or_else(errors::no_run)?,
+                };
+                run.load(&run.folder.kept())?;
+            }
+        }
+        Ok(run)
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder.path
+    }
+
+    pub fn state(&self) -> &StateStore {
+        self.compiler.state()
+    }
+
+    /// What the user should know about how this machine is used (no AVX-512, …).
+    pub fn notes(&self) -> Vec<String> {
+        self.compiler.notes()
+    }
+
+    /// Computes the first value of every parameter, buffer and optimizer state.
+    fn initialize(&self) -> Result<(), Diagnostic> {
+        let mut init = self.compiler.compile_init(&self.train.init)?;
+        init.write_scalar("seed", self.progress.seed as i32);
+        init.run().map_err(|_| errors::init(self.train))
+    }
+
+    fn load(&mut self, path: &Path) -> Result<(), Diagnostic> {
+        let checkpoint = Checkpoint::load(path)?;
+        state::load(&self.session.model, self.compiler.state(), &checkpoint, path)?;
+        self.progress = checkpoint.progress;
+        Ok(())
+    }
+
+    /// A copy of the program beside its weights, so that a run explains itself.
+    fn keep_program(&self) -> Result<(), Diagnostic> {
+        let text = &self.session.sources.file(self.session.files[0].id).text;
+        let path = self.folder.path.join("program.nn");
+        std::fs::write(&path, text.as_bytes()).map_err(|e| errors::folder(&path, &e))
+    }
+
+    /// Trains to the end; `started` is when the command began.
+    pub fn fit(&self, started: Instant) -> Result<Ended, Diagnostic> {
+        let sources = Sources::open(&self.session.model, &self.session.folder())?;
+        let compile: Box<Compile> = Box::new(|p, batch, rows| self.compiler.compile(p, batch, rows));
+        let model = &self.session.model;
+        let progress = self.progress.clone();
+        let mut fit = Fit::new(model, self.train, self.state(), &self.folder, &sources, &compile, progress)?;
+        fit.after_first_step = Some(Box::new(move || {
+            eprintln!("first step after {:.3} s", started.elapsed().as_secs_f64());
+        }));
+        fit.run()
+    }
+
+    /// Runs every phase of a kind over its split; returns titles and metrics.
+    pub fn evaluate(&self, kind: PhaseKind) -> Result<Vec<(String, Metrics)>, Diagnostic> {
+        let phases: Vec<&Phase> = self.train.phases.iter().filter(|p| p.kind == kind).collect();
+        if phases.is_empty() {
+            return Err(errors::no_phase(self.train, kind));
+        }
+        let sources = Sources::open(&self.session.model, &self.session.folder())?;
+        let compile: Box<Compile> = Box::new(|p, batch, rows| self.compiler.compile(p, batch, rows));
+        let mut results = vec![];
+        for phase in phases {
+            let mut runner = PhaseRunner::new(phase, &sources, &compile)?;
+            let title = phase.title.clone().unwrap_or_else(|| phase_name(kind).into());
+            results.push((title, run_all(&mut runner, self.scalars())?));
+        }
+        Ok(results)
+    }
+
+    /// Runs `predict` over another source; `print` gets one JSON object a row.
+    pub fn predict(&self, path: &Path, part: Option<&str>, print: &dyn Fn(serde_json::Value)) -> Result<(), Diagnostic> {
+        let phase = phase_of(self.train, PhaseKind::Predict).ok_or_else(|| errors::no_phase(self.train, PhaseKind::Predict))?;
+        let data = self.session.model.data.iter().find(|d| d.name == phase.pipeline.data);
+        let data = data.ok_or_else(|| errors::no_phase(self.train, PhaseKind::Predict))?;
+        let set = DataSet::open_columns(data, path, &predict::columns(phase))?;
+        let compile: Box<Compile> = Box::new(|p, batch, rows| self.compiler.compile(p, batch, rows));
+        predict::run(phase, data, &set, part, &compile, self.scalars(), print)
+    }
+
+    fn scalars(&self) -> Scalars {
+        let at = &self.progress;
+        Scalars { step: at.step, total: at.step.max(1), epoch: at.epoch, seed: at.seed }
+    }
+}
+
+fn fresh(train: &Train) -> Progress {
+    Progress { epoch: 1, seed: train.settings.seed, ..Progress::default() }
+}
+
+fn phase_name(kind: PhaseKind) -> &'static str {
+    match kind {
+        PhaseKind::Step => "step",
+        PhaseKind::Validate => "validate",
+        PhaseKind::Test => "test",
+        PhaseKind::Predict => "predict",
+    }
+}
+
+mod errors {
+    use super::*;
+
+    pub fn folder(path: &Path, error: &std::io::Error) -> Diagnostic {
+        Diagnostic::error(Code(811), format!("cannot write `{}`: {error}", path.display()))
+    }
+
+    pub fn no_run() -> Diagnostic {
+        Diagnostic::error(Code(813), "there is no run of this program under runs/")
+            .help("train it first, or name the folder with --run")
+    }
+
+    pub fn no_phase(train: &Train, kind: PhaseKind) -> Diagnostic {
+        let name = phase_name(kind);
+        Diagnostic::error(Code(814), format!("this `train` block has no `{name}`")).label(train.span, "declared here")
+    }
+
+    pub fn init(train: &Train) -> Diagnostic {
+        Diagnostic::error(Code(815), "computing the first weights failed: an index was out of range")
+            .label(train.span, "in this block")
+    }
+}

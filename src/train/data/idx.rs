@@ -1,0 +1,119 @@
+//! The idx format of MNIST: a folder of `<part>-<column>s-idx<rank>-ubyte` files, plain (memory-mapped) or `.gz`.
+//!
+//! Header: two zero bytes, a type byte, the rank, then each dimension as a big-endian u32.
+//! Reference: the description on the MNIST home page ("the IDX file format").
+
+use super::{Array, Bytes, Part, errors};
+use crate::diag::Diagnostic;
+use crate::ops::DType;
+use crate::sema::model::{Column, Data};
+use memmap2::Mmap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Prefixes of file names and the part they stand for; files without a prefix form the one part `all`.
+const PARTS: [(&str, &str); 4] = [("train-", "train"), ("t10k-", "test"), ("test-", "test"), ("", "all")];
+
+pub fn open(data: &Data, folder: &Path) -> Result<Vec<Part>, Diagnostic> {
+    let files = list(data, folder)?;
+    let mut parts: Vec<Part> = vec![];
+    for (prefix, name) in PARTS {
+        let found = data.columns.iter().map(|c| find(&files, prefix, c)).collect::<Vec<_>>();
+        if found.iter().all(Option::is_none) || parts.iter().any(|p| p.name == name) {
+            continue;
+        }
+        if prefix.is_empty() && !parts.is_empty() {
+            break;
+        }
+        parts.push(read_part(data, folder, name, found)?);
+    }
+    if parts.is_empty() {
+        return Err(errors::not_found(data, folder, "no file is named like `train-images-idx3-ubyte`"));
+    }
+    Ok(parts)
+}
+
+fn list(data: &Data, folder: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
+    let entries = std::fs::read_dir(folder).map_err(|e| errors::not_found(data, folder, &e.to_string()))?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
+    files.sort();
+    Ok(files)
+}
+
+/// `image` is stored in `<prefix>images-idx3-ubyte` or `<prefix>image….gz`.
+fn find(files: &[PathBuf], prefix: &str, column: &Column) -> Option<PathBuf> {
+    let start = format!("{prefix}{}", column.name);
+    let matches = |p: &&PathBuf| {
+        let name = p.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        name.starts_with(&start) && name.contains("idx")
+    };
+    files.iter().find(matches).cloned()
+}
+
+fn read_part(data: &Data, folder: &Path, name: &str, files: Vec<Option<PathBuf>>) -> Result<Part, Diagnostic> {
+    let mut columns = vec![];
+    for (column, file) in data.columns.iter().zip(files) {
+        let missing = || {
+            errors::not_found(data, folder, &format!("part `{name}` has no file for column `{}`", column.name))
+        };
+        columns.push(read(data, column, &file.ok_or_else(missing)?)?);
+    }
+    Ok(Part { name: name.into(), rows: columns.first().map_or(0, |c| c.rows), columns })
+}
+
+/// Reads one idx file.
+fn read(data: &Data, column: &Column, path: &Path) -> Result<Array, Diagnostic> {
+    let damaged = |detail: &str| errors::damaged(data, path, detail);
+    let bytes = contents(path).map_err(|e| damaged(&e.to_string()))?;
+    let header = Header::parse(bytes.as_slice()).ok_or_else(|| damaged("this is not an idx file"))?;
+    let stored = bytes.as_slice().len() - header.len;
+    let row: usize = header.dims[1..].iter().product::<usize>() * header.dtype.size();
+    if header.dims[0].checked_mul(row) != Some(stored) {
+        return Err(damaged(&format!("its header says {} rows of {row} bytes, it holds {stored}", header.dims[0])));
+    }
+    let bytes = match bytes {
+        Bytes::Mapped { map, .. } if header.dtype == DType::U8 => Bytes::Mapped { map, start: header.len },
+        other => Bytes::Owned(Arc::new(little_endian(&other.as_slice()[header.len..], header.dtype.size()))),
+    };
+    Ok(Array { name: column.name.clone(), dtype: header.dtype, rows: header.dims[0], row: header.dims[1..].to_vec(), bytes })
+}
+
+fn contents(path: &Path) -> std::io::Result<Bytes> {
+    let file = File::open(path)?;
+    if path.extension().is_some_and(|e| e == "gz") {
+        let mut bytes = vec![];
+        flate2::read::GzDecoder::new(file).read_to_end(&mut bytes)?;
+        return Ok(Bytes::Owned(Arc::new(bytes)));
+    }
+    super::map(&file)
+}
+
+/// idx stores big-endian numbers.
+fn little_endian(bytes: &[u8], size: usize) -> Vec<u8> {
+    bytes.chunks_exact(size).flat_map(|c| c.iter().rev().copied()).collect()
+}
+
+struct Header {
+    dtype: DType,
+    dims: Vec<usize>,
+    len: usize,
+}
+
+impl Header {
+    fn parse(bytes: &[u8]) -> Option<Header> {
+        let [0, 0, code, rank, ..] = *bytes else { return None };
+        let dtype = match code {
+            0x08 => DType::U8,
+            0x0c => DType::I32,
+            0x0d => DType::F32,
+            0x0e => DType::F64,
+            _ => return None,
+        };
+        let len = 4 + 4 * rank as usize;
+        let dims = bytes.get(4..len)?.chunks_exact(4);
+        let dims: Vec<usize> = dims.map(|d| u32::from_be_bytes([d[0], d[1], d[2], d[3]]) as usize).collect();
+        (!dims.is_empty()).then_some(Header { dtype, dims, len })
+    }
+}

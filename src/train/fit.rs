@@ -1,0 +1,329 @@
+//! The training loop.
+
+use super::batches::{self, Epoch};
+use super::checkpoint::{Checkpoint, Progress};
+use super::folder::RunFolder;
+use super::log::Log;
+use super::metrics::Metrics;
+use super::phases::{Compile, PhaseRunner, Scalars, Sources};
+use super::progress;
+use super::state;
+use super::interrupt;
+use crate::diag::{Code, Diagnostic};
+use crate::runtime::StateStore;
+use crate::sema::model::{Goal, Model, NonFinite, Phase, PhaseKind, Train, Unit};
+use serde_json::{Map, json};
+use std::time::Instant;
+
+/// Why a run ended without an error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    Finished,
+    StoppedEarly,
+    Interrupted,
+}
+
+/// Everything one run works on.
+pub struct Fit<'a> {
+    pub model: &'a Model,
+    pub train: &'a Train,
+    pub state: &'a StateStore,
+    pub folder: &'a RunFolder,
+    pub log: Log,
+    pub at: Progress,
+    /// Where epoch lines go; `false` keeps standard error quiet.
+    pub verbose: bool,
+    runners: Runners<'a>,
+    training: Metrics,
+    total: u64,
+    /// Called once after the first step.
+    pub after_first_step: Option<Box<dyn FnOnce() + 'a>>,
+}
+
+struct Runners<'a> {
+    step: PhaseRunner<'a>,
+    validate: Vec<PhaseRunner<'a>>,
+    test: Vec<PhaseRunner<'a>>,
+}
+
+impl<'a> Fit<'a> {
+    pub fn new(
+        model: &'a Model,
+        train: &'a Train,
+        state: &'a StateStore,
+        folder: &'a RunFolder,
+        sources: &'a Sources<'a>,
+        compile: &'a Compile<'a>,
+        at: Progress,
+    ) -> Result<Fit<'a>, Diagnostic> {
+        let of = |kind: PhaseKind| {
+            let phases = train.phases.iter().filter(move |p| p.kind == kind);
+            phases.map(|p| PhaseRunner::new(p, sources, compile)).collect::<Result<Vec<_>, _>>()
+        };
+        let step = of(PhaseKind::Step)?.into_iter().next().ok_or_else(|| errors::no_step(train))?;
+        let runners = Runners { step, validate: of(PhaseKind::Validate)?, test: of(PhaseKind::Test)? };
+        let total = total_steps(train, &runners.step);
+        let log = Log::open(&folder.path).map_err(|e| errors::io(&folder.path, &e))?;
+        let training = restored(&at);
+        Ok(Fit { model, train, state, folder, log, at, verbose: true, runners, training, total, after_first_step: None })
+    }
+
+    /// Trains to the end, or until it is interrupted or stops early; then scores the test set once with the kept weights.
+    pub fn run(&mut self) -> Result<Ended, Diagnostic> {
+        let mut ended = Ended::Finished;
+        while self.at.step < self.total && ended == Ended::Finished {
+            ended = self.epoch()?;
+        }
+        self.save_last()?;
+        if ended == Ended::Interrupted {
+            return Ok(ended);
+        }
+        self.restore_kept()?;
+        self.test()?;
+        Ok(ended)
+    }
+
+    fn epoch(&mut self) -> Result<Ended, Diagnostic> {
+        let pipeline = &self.runners.step.phase.pipeline;
+        let shuffle = pipeline.shuffle.then_some((self.at.seed, self.at.epoch));
+        let epoch = Epoch::new(self.runners.step.rows, pipeline.batch, pipeline.drop_last, shuffle);
+        let bar = progress::Progress::epoch(format!("epoch {}", self.at.epoch), epoch.len());
+        let started = Instant::now();
+        let mut ran = 0;
+        while self.at.batch < epoch.len() && self.at.step < self.total {
+            let loss = self.step(epoch.rows(self.at.batch))?;
+            ran += epoch.rows(self.at.batch - 1).len();
+            bar.step(loss);
+            self.after_step()?;
+            if interrupt::requested() {
+                return Ok(Ended::Interrupted);
+            }
+        }
+        bar.finish();
+        self.end_epoch(ran as f64 / started.elapsed().as_secs_f64(), started)
+    }
+
+    /// One step on these rows; returns the loss.
+    fn step(&mut self, rows: &[i32]) -> Result<Option<f64>, Diagnostic> {
+        let outcome = self.runners.step.run(rows, self.scalars(1), &mut self.training)?;
+        self.at.step += 1;
+        self.at.batch += 1;
+        if !outcome.passed {
+            match self.train.settings.nonfinite {
+                NonFinite::Error => return Err(self.not_finite()),
+                NonFinite::Skip => self.at.skipped += 1,
+            }
+        }
+        if let Some(first) = self.after_first_step.take() {
+            first();
+        }
+        Ok(outcome.loss)
+    }
+
+    /// `step` counts from 1: while a step runs it is the number of steps done plus one.
+    fn scalars(&self, ahead: u64) -> Scalars {
+        Scalars { step: self.at.step + ahead, total: self.total, epoch: self.at.epoch, seed: self.at.seed }
+    }
+
+    fn not_finite(&self) -> Diagnostic {
+        let name = state::first_not_finite(self.model, self.state);
+        errors::not_finite(self.runners.step.phase, self.at.step, name.as_deref())
+    }
+
+    fn after_step(&mut self) -> Result<(), Diagnostic> {
+        if self.at.step.is_multiple_of(LOG_EVERY) {
+            let mut fields = Map::new();
+            fields.insert("step".into(), json!(self.at.step));
+            fields.insert("epoch".into(), json!(self.at.epoch));
+            fields.extend(self.training.json());
+            self.write_log("step", fields)?;
+        }
+        let due = |every: Option<(u64, Unit)>| matches!(every, Some((n, Unit::Steps)) if self.at.step.is_multiple_of(n));
+        if due(self.train.settings.save_every) {
+            self.save_last()?;
+        }
+        for index in 0..self.runners.validate.len() {
+            let every = self.runners.validate[index].phase.every;
+            if matches!(every, Some((n, Unit::Steps)) if self.at.step.is_multiple_of(n)) {
+                let metrics = self.evaluate(index)?;
+                self.consider(&metrics)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_epoch(&mut self, rate: f64, started: Instant) -> Result<Ended, Diagnostic> {
+        let trained = std::mem::take(&mut self.training);
+        let mut validated = Metrics::default();
+        for index in 0..self.runners.validate.len() {
+            let every = self.runners.validate[index].phase.every;
+            let due = match every {
+                None => true,
+                Some((n, Unit::Epochs)) => self.at.epoch.is_multiple_of(n),
+                Some((_, Unit::Steps)) => false,
+            };
+            if due {
+                let metrics = self.evaluate(index)?;
+                metrics.iter().for_each(|(n, v)| validated.add(n, v, 1.0));
+            }
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        self.say_epoch(&trained, &validated, rate, seconds);
+        self.log_epoch(&trained, &validated, seconds)?;
+        self.at.epoch += 1;
+        self.at.batch = 0;
+        self.consider(&validated)?;
+        self.save_last()?;
+        Ok(self.patience_is_over().then_some(Ended::StoppedEarly).unwrap_or(Ended::Finished))
+    }
+
+    fn say_epoch(&self, trained: &Metrics, validated: &Metrics, rate: f64, seconds: f64) {
+        if self.verbose {
+            let validated = match validated.line() {
+                line if line.is_empty() => line,
+                line => format!(" | validate {line}"),
+            };
+            eprintln!("epoch {:>2}  {}{validated}  ({rate:.0} rows/s, {seconds:.1} s)", self.at.epoch, trained.line());
+        }
+    }
+
+    fn log_epoch(&mut self, trained: &Metrics, validated: &Metrics, seconds: f64) -> Result<(), Diagnostic> {
+        let mut fields = Map::new();
+        fields.insert("epoch".into(), json!(self.at.epoch));
+        fields.insert("step".into(), json!(self.at.step));
+        fields.insert("train".into(), trained.json().into());
+        fields.insert("validate".into(), validated.json().into());
+        fields.insert("seconds".into(), json!(seconds));
+        fields.insert("skipped".into(), json!(self.at.skipped));
+        self.write_log("epoch", fields)
+    }
+
+    fn write_log(&mut self, reason: &str, fields: Map<String, serde_json::Value>) -> Result<(), Diagnostic> {
+        self.log.event(reason, fields).map_err(|e| errors::io(&self.folder.path, &e))
+    }
+
+    fn evaluate(&mut self, index: usize) -> Result<Metrics, Diagnostic> {
+        let at = self.scalars(0);
+        run_all(&mut self.runners.validate[index], at)
+    }
+
+    /// Keeps the weights if the goal's metric is the best so far.
+    fn consider(&mut self, validated: &Metrics) -> Result<(), Diagnostic> {
+        let settings = &self.train.settings;
+        let goal = settings.keep.as_ref().or(settings.stop.as_ref().map(|s| &s.goal));
+        let Some(goal) = goal else { return Ok(()) };
+        let Some(value) = validated.get(&goal.metric) else { return Ok(()) };
+        if better(goal, value, self.at.best) {
+            self.at.best = Some(value);
+            self.at.since_best = 0;
+            if settings.keep.is_some() {
+                self.save(&self.folder.best())?;
+            }
+        } else {
+            self.at.since_best += 1;
+        }
+        Ok(())
+    }
+
+    fn patience_is_over(&self) -> bool {
+        self.train.settings.stop.as_ref().is_some_and(|s| self.at.since_best >= s.epochs)
+    }
+
+    fn save_last(&mut self) -> Result<(), Diagnostic> {
+        self.at.metrics = self.training.sums();
+        self.save(&self.folder.last())
+    }
+
+    fn save(&self, path: &std::path::Path) -> Result<(), Diagnostic> {
+        let checkpoint = Checkpoint { tensors: state::tensors(self.model, self.state), progress: self.at.clone() };
+        checkpoint.save(path).map_err(|e| errors::io(path, &e))
+    }
+
+    /// Puts the best weights back, also when the epoch limit ended the run.
+    fn restore_kept(&mut self) -> Result<(), Diagnostic> {
+        let best = self.folder.best();
+        if self.train.settings.keep.is_some() && best.exists() {
+            state::load(self.model, self.state, &Checkpoint::load(&best)?, &best)?;
+        }
+        Ok(())
+    }
+
+    fn test(&mut self) -> Result<(), Diagnostic> {
+        let at = self.scalars(0);
+        for index in 0..self.runners.test.len() {
+            let metrics = run_all(&mut self.runners.test[index], at)?;
+            let title = self.runners.test[index].phase.title.clone().unwrap_or_else(|| "test".into());
+            println!("{title} {}", metrics.line());
+            let mut fields = Map::new();
+            fields.insert("title".into(), json!(title));
+            fields.extend(metrics.json());
+            self.write_log("test", fields)?;
+        }
+        Ok(())
+    }
+}
+
+/// Steps between two `step` events in the log.
+const LOG_EVERY: u64 = 50;
+
+/// Runs a phase over all its rows once.
+pub fn run_all(runner: &mut PhaseRunner, at: Scalars) -> Result<Metrics, Diagnostic> {
+    let pipeline = &runner.phase.pipeline;
+    let epoch = Epoch::new(runner.rows, pipeline.batch, pipeline.drop_last, None);
+    let mut metrics = Metrics::default();
+    for index in 0..epoch.len() {
+        runner.run(epoch.rows(index), at, &mut metrics)?;
+    }
+    Ok(metrics)
+}
+
+fn total_steps(train: &Train, step: &PhaseRunner) -> u64 {
+    let pipeline = &step.phase.pipeline;
+    let per_epoch = batches::count(step.rows.len(), pipeline.batch, pipeline.drop_last) as u64;
+    let epochs = train.settings.epochs.map(|e| u64::from(e) * per_epoch);
+    epochs.into_iter().chain(train.settings.steps).min().unwrap_or(per_epoch)
+}
+
+fn better(goal: &Goal, value: f64, best: Option<f64>) -> bool {
+    let Some(best) = best else { return !value.is_nan() };
+    if goal.maximize { value > best } else { value < best }
+}
+
+fn restored(at: &Progress) -> Metrics {
+    let mut metrics = Metrics::default();
+    for (name, sum, weight) in &at.metrics {
+        metrics.restore(name, *sum, *weight);
+    }
+    metrics
+}
+
+/// A phase of the program by kind, for `eval` and `predict`.
+pub fn phase_of(train: &Train, kind: PhaseKind) -> Option<&Phase> {
+    train.phases.iter().find(|p| p.kind == kind)
+}
+
+pub mod errors {
+    //! E081x: runs.
+
+    use super::*;
+    use std::path::Path;
+
+    pub fn no_step(train: &Train) -> Diagnostic {
+        Diagnostic::error(Code(810), "this `train` block has no `step`").label(train.span, "declared here")
+    }
+
+    pub fn io(path: &Path, error: &std::io::Error) -> Diagnostic {
+        Diagnostic::error(Code(811), format!("cannot write `{}`: {error}", path.display()))
+    }
+
+    pub fn not_finite(phase: &Phase, step: u64, parameter: Option<&str>) -> Diagnostic {
+        let what = match parameter {
+            Some(name) => format!("; `{name}` holds NaN or infinity"),
+            None => String::new(),
+        };
+        Diagnostic::error(Code(812), format!("the loss or a gradient is not finite at step {step}{what}"))
+            .label(phase.span, "in this step")
+            .help("lower the learning rate, set `clip_norm`, or write `nonfinite = skip` to leave such steps out")
+    }
+}
+

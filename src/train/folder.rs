@@ -1,0 +1,51 @@
+//! One folder a run, under `runs/` where the command was started: `runs/mnist_cnn-3`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub struct RunFolder {
+    pub path: PathBuf,
+}
+
+impl RunFolder {
+    /// Makes the next free folder for a program of this name.
+    pub fn create(base: &Path, stem: &str) -> io::Result<RunFolder> {
+        std::fs::create_dir_all(base)?;
+        let mut number = 1 + numbers(base, stem).max().unwrap_or(0);
+        loop {
+            let path = base.join(format!("{stem}-{number}"));
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Ok(RunFolder { path }),
+                // Another run took it in between.
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// The latest run of a program, if there is one.
+    pub fn latest(base: &Path, stem: &str) -> Option<RunFolder> {
+        let number = numbers(base, stem).max()?;
+        Some(RunFolder { path: base.join(format!("{stem}-{number}")) })
+    }
+
+    pub fn best(&self) -> PathBuf {
+        self.path.join("best.safetensors")
+    }
+
+    pub fn last(&self) -> PathBuf {
+        self.path.join("last.safetensors")
+    }
+
+    /// The checkpoint that `eval` and `predict` load: the best where one was kept.
+    pub fn kept(&self) -> PathBuf {
+        if self.best().exists() { self.best() } else { self.last() }
+    }
+}
+
+fn numbers(base: &Path, stem: &str) -> impl Iterator<Item = u64> {
+    let entries = std::fs::read_dir(base).into_iter().flatten().flatten();
+    let names: Vec<String> = entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    let prefix = format!("{stem}-");
+    names.into_iter().filter_map(move |n| n.strip_prefix(&prefix).and_then(|n| n.parse().ok()))
+}
