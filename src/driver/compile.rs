@@ -5,10 +5,11 @@ use crate::diag::{Code, Diagnostic};
 use crate::lower;
 use crate::ops::dim::{Bindings, Dim};
 use crate::passes;
-use crate::runtime::{Executable, Pool, StateStore};
+use crate::runtime::{Executable, Pool, RunOptions, StateStore};
 use crate::schedule::{self, StepProgram};
-use crate::sema::model::{Model, Phase};
+use crate::sema::model::Phase;
 use crate::tensor::Graph;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// How a machine is to be used.
@@ -21,19 +22,18 @@ pub struct MachineOptions {
 
 /// Compiles phases of one program; all its executables share the state and the thread pool.
 pub struct Compiler {
-    state: Arc<StateStore>,
+    state: RefCell<StateStore>,
     pool: Arc<Pool>,
     options: CodegenOptions,
 }
 
 impl Compiler {
-    pub fn new(model: &Model, machine: &MachineOptions) -> Result<Compiler, Diagnostic> {
-        let entries = model.params.iter().map(|p| (p.path.clone(), p.ty.clone()));
+    pub fn new(machine: &MachineOptions) -> Result<Compiler, Diagnostic> {
         let options = CodegenOptions::detect(machine.portable)?;
-        Ok(Compiler { state: Arc::new(StateStore::new(entries)), pool: Arc::new(Pool::new(machine.threads)), options })
+        Ok(Compiler { state: RefCell::default(), pool: Arc::new(Pool::new(machine.threads)), options })
     }
 
-    pub fn state(&self) -> &StateStore {
+    pub fn state(&self) -> &RefCell<StateStore> {
         &self.state
     }
 
@@ -55,7 +55,7 @@ impl Compiler {
     fn finish(&self, graph: Graph) -> Result<Executable, Diagnostic> {
         let program = plan(&graph, &self.options)?;
         let compiled = generate(&program, &self.options)?;
-        Executable::new(program, compiled, self.pool.clone(), self.state.clone())
+        Executable::new(compiled, self.pool.clone(), &mut self.state.borrow_mut(), RunOptions::default())
     }
 }
 

@@ -4,14 +4,15 @@ use super::Session;
 use super::compile::{Compiler, MachineOptions};
 use crate::diag::{Code, Diagnostic};
 use crate::runtime::StateStore;
-use crate::sema::model::{Phase, PhaseKind, Train};
+use crate::sema::model::{Model, Phase, PhaseKind, Train};
 use crate::train::checkpoint::{Checkpoint, Progress};
 use crate::train::data::DataSet;
 use crate::train::fit::{Ended, Fit, phase_of, run_all};
 use crate::train::folder::RunFolder;
 use crate::train::metrics::Metrics;
-use crate::train::phases::{Compile, PhaseRunner, Scalars, Sources};
+use crate::train::phases::{Compile, PhaseRunner, Scalars, Sources, set_scalars};
 use crate::train::{predict, state};
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -43,15 +44,16 @@ impl<'s> Run<'s> {
         start: Start,
     ) -> Result<Run<'s>, Diagnostic> {
         let train = session.train(train)?;
-        let compiler = Compiler::new(&session.model, machine)?;
+        let compiler = Compiler::new(machine)?;
         let mut run = Run { session, train, compiler, folder: RunFolder { path: PathBuf::new() }, progress: fresh(train) };
+        // Also before a checkpoint is loaded: this allocates every state.
+        run.initialize()?;
         match start {
             Start::Fresh(base) => {
-                run.initialize()?;
                 run.folder = RunFolder::create(&base, &session.stem()).map_err(|e| errors::folder(&base, &e))?;
                 run.keep_program()?;
             }
-            Start::Weights => run.initialize()?,
+            Start::Weights => {}
             Start::Resume(folder) => {
                 run.folder = RunFolder { path: folder };
                 run.load(&run.folder.last())?;
@@ -71,7 +73,7 @@ impl<'s> Run<'s> {
         &self.folder.path
     }
 
-    pub fn state(&self) -> &StateStore {
+    pub fn state(&self) -> &RefCell<StateStore> {
         self.compiler.state()
     }
 
@@ -83,15 +85,29 @@ impl<'s> Run<'s> {
     /// Computes the first value of every parameter, buffer and optimizer state.
     fn initialize(&self) -> Result<(), Diagnostic> {
         let mut init = self.compiler.compile_init(&self.train.init)?;
-        init.write_scalar("seed", self.progress.seed as i32);
-        init.run().map_err(|_| errors::init(self.train))
+        set_scalars(&mut init, self.scalars())?;
+        init.run().map_err(|fault| fault.diagnostic().label(self.train.span, "in this block"))
     }
 
     fn load(&mut self, path: &Path) -> Result<(), Diagnostic> {
         let checkpoint = Checkpoint::load(path)?;
-        state::load(&self.session.model, self.compiler.state(), &checkpoint, path)?;
+        state::load(&self.session.model, &mut self.state().borrow_mut(), &checkpoint, path)?;
         self.progress = checkpoint.progress;
         Ok(())
+    }
+
+    /// Replaces parameters by those of a safetensors file, which must have all of them.
+    pub fn load_weights(&self, path: &Path) -> Result<(), Diagnostic> {
+        let tensors = Checkpoint::tensors(path)?;
+        state::load_weights(&self.session.model, &mut self.state().borrow_mut(), &tensors, path)
+    }
+
+    pub fn model(&self) -> &Model {
+        &self.session.model
+    }
+
+    pub fn program_folder(&self) -> PathBuf {
+        self.session.folder()
     }
 
     /// A copy of the program beside its weights, so that a run explains itself.
@@ -175,10 +191,5 @@ mod errors {
     pub fn no_phase(train: &Train, kind: PhaseKind) -> Diagnostic {
         let name = phase_name(kind);
         Diagnostic::error(Code(814), format!("this `train` block has no `{name}`")).label(train.span, "declared here")
-    }
-
-    pub fn init(train: &Train) -> Diagnostic {
-        Diagnostic::error(Code(815), "computing the first weights failed: an index was out of range")
-            .label(train.span, "in this block")
     }
 }

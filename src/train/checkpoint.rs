@@ -60,13 +60,23 @@ impl Checkpoint {
     pub fn load(path: &Path) -> Result<Checkpoint, Diagnostic> {
         let bytes = std::fs::read(path).map_err(|e| errors::unreadable(path, &e.to_string()))?;
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| errors::unreadable(path, &e.to_string()))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| errors::unreadable(path, &e.to_string()))?;
         let progress = metadata.metadata().as_ref().and_then(|m| m.get(PROGRESS));
         let progress = progress.and_then(|p| serde_json::from_str(p).ok()).ok_or_else(|| errors::no_progress(path))?;
-        let mut tensors = file.iter().map(|(n, v)| tensor(path, n, &v)).collect::<Result<Vec<_>, _>>()?;
-        tensors.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Checkpoint { tensors, progress })
+        Ok(Checkpoint { tensors: parse(path, &bytes)?, progress })
     }
+
+    /// The tensors of any safetensors file, in order of their names.
+    pub fn tensors(path: &Path) -> Result<Vec<Tensor>, Diagnostic> {
+        let bytes = std::fs::read(path).map_err(|e| errors::unreadable(path, &e.to_string()))?;
+        parse(path, &bytes)
+    }
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Tensor>, Diagnostic> {
+    let file = SafeTensors::deserialize(bytes).map_err(|e| errors::unreadable(path, &e.to_string()))?;
+    let mut tensors = file.iter().map(|(n, v)| tensor(path, n, &v)).collect::<Result<Vec<_>, _>>()?;
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(tensors)
 }
 
 /// Replaces a file atomically.

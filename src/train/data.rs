@@ -5,27 +5,9 @@ pub mod idx;
 
 use crate::diag::Diagnostic;
 use crate::ops::DType;
+use crate::runtime::SharedBytes;
 use crate::sema::model::{Column, Data};
-use memmap2::Mmap;
 use std::path::Path;
-use std::sync::Arc;
-
-/// The bytes of a column: a mapped file from some offset on, or owned memory.
-/// Cloning shares the bytes.
-#[derive(Clone)]
-pub enum Bytes {
-    Mapped { map: Arc<Mmap>, start: usize },
-    Owned(Arc<Vec<u8>>),
-}
-
-impl Bytes {
-    pub fn as_slice(&self) -> &[u8] {
-        match self {
-            Bytes::Mapped { map, start } => &map[*start..],
-            Bytes::Owned(bytes) => bytes,
-        }
-    }
-}
 
 /// `rows` rows of `row` elements each, row-major.
 #[derive(Clone)]
@@ -35,7 +17,7 @@ pub struct Array {
     pub dtype: DType,
     pub rows: usize,
     pub row: Vec<usize>,
-    pub bytes: Bytes,
+    pub bytes: SharedBytes,
 }
 
 /// A part that a source stores separately (`train` and `test` of an idx folder); a source without parts has one, `all`.
@@ -116,20 +98,11 @@ fn convert(array: Array, column: &Column) -> Result<Array, Diagnostic> {
         (DType::I32, DType::F32) => bytes.chunks_exact(4).flat_map(widen_i32).collect(),
         _ => return Err(errors::stored_type(column, array.dtype)),
     };
-    Ok(Array { dtype: wanted, bytes: Bytes::Owned(Arc::new(converted)), ..array })
+    Ok(Array { dtype: wanted, bytes: converted.into(), ..array })
 }
 
 fn widen_i32(word: &[u8]) -> [u8; 4] {
     (i32::from_le_bytes([word[0], word[1], word[2], word[3]]) as f32).to_le_bytes()
-}
-
-/// Maps a file for reading; an empty file is empty memory.
-fn map(file: &std::fs::File) -> std::io::Result<Bytes> {
-    if file.metadata()?.len() == 0 {
-        return Ok(Bytes::Owned(Arc::new(vec![])));
-    }
-    let map = crate::runtime::map_readonly(file)?;
-    Ok(Bytes::Mapped { map: Arc::new(map), start: 0 })
 }
 
 pub mod errors {

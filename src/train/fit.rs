@@ -13,6 +13,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::runtime::StateStore;
 use crate::sema::model::{Goal, Model, NonFinite, Phase, PhaseKind, Train, Unit};
 use serde_json::{Map, json};
+use std::cell::RefCell;
 use std::time::Instant;
 
 /// Why a run ended without an error.
@@ -27,7 +28,7 @@ pub enum Ended {
 pub struct Fit<'a> {
     pub model: &'a Model,
     pub train: &'a Train,
-    pub state: &'a StateStore,
+    pub state: &'a RefCell<StateStore>,
     pub folder: &'a RunFolder,
     pub log: Log,
     pub at: Progress,
@@ -50,7 +51,7 @@ impl<'a> Fit<'a> {
     pub fn new(
         model: &'a Model,
         train: &'a Train,
-        state: &'a StateStore,
+        state: &'a RefCell<StateStore>,
         folder: &'a RunFolder,
         sources: &'a Sources<'a>,
         compile: &'a Compile<'a>,
@@ -126,7 +127,7 @@ impl<'a> Fit<'a> {
     }
 
     fn not_finite(&self) -> Diagnostic {
-        let name = state::first_not_finite(self.model, self.state);
+        let name = state::first_not_finite(self.model, &self.state.borrow());
         errors::not_finite(self.runners.step.phase, self.at.step, name.as_deref())
     }
 
@@ -235,7 +236,7 @@ impl<'a> Fit<'a> {
     }
 
     fn save(&self, path: &std::path::Path) -> Result<(), Diagnostic> {
-        let checkpoint = Checkpoint { tensors: state::tensors(self.model, self.state), progress: self.at.clone() };
+        let checkpoint = Checkpoint { tensors: state::tensors(self.model, &self.state.borrow()), progress: self.at.clone() };
         checkpoint.save(path).map_err(|e| errors::io(path, &e))
     }
 
@@ -243,7 +244,7 @@ impl<'a> Fit<'a> {
     fn restore_kept(&mut self) -> Result<(), Diagnostic> {
         let best = self.folder.best();
         if self.train.settings.keep.is_some() && best.exists() {
-            state::load(self.model, self.state, &Checkpoint::load(&best)?, &best)?;
+            state::load(self.model, &mut self.state.borrow_mut(), &Checkpoint::load(&best)?, &best)?;
         }
         Ok(())
     }

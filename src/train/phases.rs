@@ -76,9 +76,9 @@ impl<'a> PhaseRunner<'a> {
     pub fn run(&mut self, rows: &[i32], at: Scalars, metrics: &mut Metrics) -> Result<Outcome, Diagnostic> {
         let phase = self.phase;
         let executable = self.executable(rows.len())?;
-        set_scalars(executable, at);
-        executable.write_rows(rows);
-        executable.run().map_err(|_| errors::index_fault(phase))?;
+        set_scalars(executable, at)?;
+        executable.write_rows(rows)?;
+        executable.run().map_err(|fault| errors::fault(phase, &fault))?;
         let mut outcome = Outcome { loss: None, passed: true };
         for Report { name, value, weight } in executable.reports() {
             metrics.add(name, value.into(), weight.into());
@@ -86,7 +86,7 @@ impl<'a> PhaseRunner<'a> {
                 outcome.loss = Some(value.into());
             }
         }
-        outcome.passed = executable.checks().all(|(_, passed)| passed);
+        outcome.passed = executable.failed_check().is_none();
         Ok(outcome)
     }
 
@@ -94,7 +94,7 @@ impl<'a> PhaseRunner<'a> {
     pub fn executable(&mut self, batch: usize) -> Result<&mut Executable, Diagnostic> {
         if !self.executables.contains_key(&batch) {
             let mut executable = (self.compile)(self.phase, batch, self.part.rows)?;
-            bind_columns(&mut executable, self.data, self.part);
+            bind_columns(&mut executable, self.data, self.part)?;
             self.executables.insert(batch, executable);
         }
         Ok(self.executables.get_mut(&batch).expect("just inserted"))
@@ -109,21 +109,31 @@ pub struct Outcome {
     pub passed: bool,
 }
 
-pub fn set_scalars(executable: &mut Executable, at: Scalars) {
-    // The program counts in i32; a seed keeps its low bits.
+/// Sets those scalars that the program uses.
+pub fn set_scalars(executable: &mut Executable, at: Scalars) -> Result<(), Diagnostic> {
     for (name, value) in [("step", at.step), ("total", at.total), ("epoch", at.epoch), ("seed", at.seed)] {
-        executable.write_scalar(name, value as i32);
+        if executable.has_input(name) {
+            // The program counts in i32; a seed keeps its low bits.
+            executable.write_scalar(name, value as i32)?;
+        }
     }
+    Ok(())
 }
 
-pub fn bind_columns(executable: &mut Executable, data: &Data, part: &Part) {
+/// Binds those columns that the program reads.
+pub fn bind_columns(executable: &mut Executable, data: &Data, part: &Part) -> Result<(), Diagnostic> {
     for array in &part.columns {
-        executable.bind_column(&format!("{}.{}", data.name, array.name), array.bytes.clone());
+        let name = format!("{}.{}", data.name, array.name);
+        if executable.has_input(&name) {
+            executable.bind_column(&name, array.bytes.clone())?;
+        }
     }
+    Ok(())
 }
 
 pub mod errors {
     use crate::diag::{Code, Diagnostic};
+    use crate::runtime::Fault;
     use crate::sema::model::Phase;
 
     pub fn no_rows(phase: &Phase) -> Diagnostic {
@@ -139,9 +149,8 @@ pub mod errors {
             .help("use a smaller batch, or keep the last one by leaving out drop_last")
     }
 
-    pub fn index_fault(phase: &Phase) -> Diagnostic {
-        Diagnostic::error(Code(715), "an index was out of range while this phase ran")
-            .label(phase.span, "in this phase")
-            .help("check that labels and other indices are smaller than the dimension they select from")
+    /// What the run itself reports, with the place of the phase.
+    pub fn fault(phase: &Phase, fault: &Fault) -> Diagnostic {
+        fault.diagnostic().label(phase.span, "in this phase")
     }
 }

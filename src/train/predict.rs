@@ -43,13 +43,13 @@ pub fn run(
         let rows = epoch.rows(index);
         if !executables.contains_key(&rows.len()) {
             let mut executable = compile(phase, rows.len(), part.rows)?;
-            bind_columns(&mut executable, data, part);
+            bind_columns(&mut executable, data, part)?;
             executables.insert(rows.len(), executable);
         }
         let executable = executables.get_mut(&rows.len()).expect("just inserted");
-        set_scalars(executable, at);
-        executable.write_rows(rows);
-        executable.run().map_err(|_| super::phases::errors::index_fault(phase))?;
+        set_scalars(executable, at)?;
+        executable.write_rows(rows)?;
+        executable.run().map_err(|fault| super::phases::errors::fault(phase, &fault))?;
         print_rows(executable, rows, print);
     }
     Ok(())

@@ -1,12 +1,11 @@
 //! Comma- and tab-separated numbers with a header line. A column of rank 0 is one field of its name; a vector column
 //! `x: f32[3]` without a field of that name takes `x0`, `x1`, `x2`.
 
-use super::{Array, Bytes, Part, errors};
+use super::{Array, Part, errors};
 use crate::diag::Diagnostic;
 use crate::ops::DType;
 use crate::sema::model::{Column, Data};
 use std::path::Path;
-use std::sync::Arc;
 
 pub fn open(data: &Data, path: &Path) -> Result<Vec<Part>, Diagnostic> {
     let delimiter = if data.source == "tsv" { b'\t' } else { b',' };
@@ -42,7 +41,7 @@ fn array(column: &Column, rows: usize, bytes: Vec<u8>) -> Array {
         dtype: column.ty.dtype,
         rows,
         row: column.ty.shape.clone(),
-        bytes: Bytes::Owned(Arc::new(bytes)),
+        bytes: bytes.into(),
     }
 }
 

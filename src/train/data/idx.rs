@@ -3,15 +3,14 @@
 //! Header: two zero bytes, a type byte, the rank, then each dimension as a big-endian u32.
 //! Reference: the description on the MNIST home page ("the IDX file format").
 
-use super::{Array, Bytes, Part, errors};
+use super::{Array, Part, errors};
 use crate::diag::Diagnostic;
 use crate::ops::DType;
+use crate::runtime::SharedBytes;
 use crate::sema::model::{Column, Data};
-use memmap2::Mmap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Prefixes of file names and the part they stand for; files without a prefix form the one part `all`.
 const PARTS: [(&str, &str); 4] = [("train-", "train"), ("t10k-", "test"), ("test-", "test"), ("", "all")];
@@ -68,26 +67,26 @@ fn read(data: &Data, column: &Column, path: &Path) -> Result<Array, Diagnostic> 
     let damaged = |detail: &str| errors::damaged(data, path, detail);
     let bytes = contents(path).map_err(|e| damaged(&e.to_string()))?;
     let header = Header::parse(bytes.as_slice()).ok_or_else(|| damaged("this is not an idx file"))?;
-    let stored = bytes.as_slice().len() - header.len;
+    let stored = bytes.len() - header.len;
     let row: usize = header.dims[1..].iter().product::<usize>() * header.dtype.size();
     if header.dims[0].checked_mul(row) != Some(stored) {
         return Err(damaged(&format!("its header says {} rows of {row} bytes, it holds {stored}", header.dims[0])));
     }
-    let bytes = match bytes {
-        Bytes::Mapped { map, .. } if header.dtype == DType::U8 => Bytes::Mapped { map, start: header.len },
-        other => Bytes::Owned(Arc::new(little_endian(&other.as_slice()[header.len..], header.dtype.size()))),
+    let bytes = match bytes.slice(header.len, stored) {
+        Some(body) if header.dtype == DType::U8 => body,
+        _ => little_endian(&bytes.as_slice()[header.len..], header.dtype.size()).into(),
     };
     Ok(Array { name: column.name.clone(), dtype: header.dtype, rows: header.dims[0], row: header.dims[1..].to_vec(), bytes })
 }
 
-fn contents(path: &Path) -> std::io::Result<Bytes> {
+fn contents(path: &Path) -> std::io::Result<SharedBytes> {
     let file = File::open(path)?;
     if path.extension().is_some_and(|e| e == "gz") {
         let mut bytes = vec![];
         flate2::read::GzDecoder::new(file).read_to_end(&mut bytes)?;
-        return Ok(Bytes::Owned(Arc::new(bytes)));
+        return Ok(bytes.into());
     }
-    super::map(&file)
+    SharedBytes::map(&file)
 }
 
 /// idx stores big-endian numbers.

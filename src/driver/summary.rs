@@ -1,0 +1,181 @@
+//! `nnc summary`: layers, parameters, FLOPs, activation bytes, schedules and the planned peak.
+
+use super::Session;
+use super::compile::{bindings, optimized, plan, tensor};
+use crate::codegen::CodegenOptions;
+use crate::diag::Diagnostic;
+use crate::ops::Type;
+use crate::ops::dim::Bindings;
+use crate::schedule::{self, StepProgram};
+use crate::sema::model::{Layer, Param, ParamKind, PhaseKind, Train};
+use crate::tensor::{Graph, InputRole, cost};
+use serde_json::json;
+
+/// One line of the table.
+pub struct Row {
+    pub path: String,
+    pub kind: String,
+    pub output: String,
+    pub parameters: usize,
+    /// Of one forward pass over the batch.
+    pub flops: u64,
+    pub activation_bytes: u64,
+}
+
+pub struct Summary {
+    pub rows: Vec<Row>,
+    pub trainable: usize,
+    pub batch: usize,
+    /// Bytes: parameters and saved buffers, optimizer state, and the arena of the training step.
+    pub weights: usize,
+    pub optimizer: usize,
+    pub arena: usize,
+    /// FLOPs of one training step.
+    pub step_flops: u64,
+    pub kernels: usize,
+    pub launches: usize,
+    pub barriers: usize,
+    pub machine: String,
+    pub schedules: Vec<String>,
+}
+
+/// Summarises a program by its training step.
+pub fn summarize(session: &Session, train: Option<&str>) -> Result<Summary, Diagnostic> {
+    let train = session.train(train)?;
+    let step = train.phases.iter().find(|p| p.kind == PhaseKind::Step);
+    let step = step.ok_or_else(|| crate::train::fit::errors::no_step(train))?;
+    let batch = step.pipeline.batch;
+    let symbols = bindings(step, batch, batch);
+    let forward = tensor(&step.graph, &symbols)?;
+    let whole = optimized(forward.clone())?;
+    let options = CodegenOptions::detect(false)?;
+    let program = plan(&whole, &options)?;
+    let counts = schedule::print::counts(&program);
+    let bytes = |kinds: &[ParamKind]| bytes(&session.model.params, kinds);
+    Ok(Summary {
+        rows: session.model.layers.iter().map(|l| row(session, l, &forward, &symbols)).collect(),
+        trainable: session.parameter_count(),
+        batch,
+        weights: bytes(&[ParamKind::Trainable, ParamKind::Buffer]),
+        optimizer: bytes(&[ParamKind::OptState]),
+        arena: program.arena_bytes,
+        step_flops: cost::flops(&whole, |_| true),
+        kernels: counts.kernels,
+        launches: counts.launches,
+        barriers: counts.barriers,
+        machine: options.describe(),
+        schedules: schedules(&program, train),
+    })
+}
+
+fn bytes(params: &[Param], kinds: &[ParamKind]) -> usize {
+    params.iter().filter(|p| kinds.contains(&p.kind)).map(|p| p.ty.bytes()).sum()
+}
+
+fn row(session: &Session, layer: &Layer, forward: &Graph, symbols: &Bindings) -> Row {
+    let below = |path: &str| layer.path.is_empty() || path == layer.path || path.starts_with(&format!("{}.", layer.path));
+    let own = |p: &&Param| p.kind == ParamKind::Trainable && below(&p.path);
+    let output = layer.results.iter().map(|t| shape(t, symbols)).collect::<Vec<_>>().join(", ");
+    Row {
+        path: if layer.path.is_empty() { layer.root.clone() } else { layer.path.clone() },
+        kind: layer.kind.clone(),
+        output,
+        parameters: session.model.params.iter().filter(own).map(|p| p.ty.elements()).sum(),
+        flops: cost::flops(forward, |origin| origin.layer.as_deref().is_some_and(below)),
+        activation_bytes: cost::bytes(forward, |origin| origin.layer.as_deref().is_some_and(below)),
+    }
+}
+
+fn shape(ty: &Type<crate::ops::dim::Dim>, symbols: &Bindings) -> String {
+    let dims = ty.shape.iter().map(|d| d.eval(symbols).map_or_else(|| d.to_string(), |n| n.to_string()));
+    format!("{}[{}]", ty.dtype, dims.collect::<Vec<_>>().join(", "))
+}
+
+fn schedules(program: &StepProgram, train: &Train) -> Vec<String> {
+    let inputs = program.inputs.iter().filter(|b| b.role == InputRole::Param).count();
+    let title = format!("train {}: {inputs} parameters, launches in order", train.name);
+    let line = |l: &schedule::Launch| {
+        let kernel = &program.kernels[l.kernel];
+        let grid = kernel.grid.iter().map(|g| format!("{} by {}", g.extent, g.step)).collect::<Vec<_>>().join(", ");
+        format!("  {}{}  grid [{grid}], {} points", if l.barrier { "| " } else { "  " }, kernel.name, kernel.points())
+    };
+    std::iter::once(title).chain(program.launches.iter().map(line)).collect()
+}
+
+impl Summary {
+    /// The table for people.
+    pub fn table(&self) -> String {
+        let mut lines = vec![["layer", "kind", "output", "parameters", "FLOPs", "activations"].map(String::from)];
+        let cells = |r: &Row| {
+            let flops = count(r.flops);
+            let bytes = size(r.activation_bytes as usize);
+            [r.path.clone(), r.kind.clone(), r.output.clone(), r.parameters.to_string(), flops, bytes]
+        };
+        lines.extend(self.rows.iter().map(cells));
+        let width = |i: usize| lines.iter().map(|l| l[i].chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..6).map(width).collect();
+        let mut text = String::new();
+        for line in &lines {
+            let cells = line.iter().enumerate().map(|(i, c)| match i {
+                0..3 => format!("{c:<w$}", w = widths[i]),
+                _ => format!("{c:>w$}", w = widths[i]),
+            });
+            text += cells.collect::<Vec<_>>().join("  ").trim_end();
+            text.push('\n');
+        }
+        text + &self.totals()
+    }
+
+    fn totals(&self) -> String {
+        let peak = self.weights + self.optimizer + self.arena;
+        format!(
+            "\n{} trainable parameters; batch {}\n\
+             memory: {} weights, {} optimizer state, {} arena: planned peak {}\n\
+             a training step: {} FLOPs, {} kernels, {} launches, {} barriers\n\
+             machine: {}\n",
+            self.trainable,
+            self.batch,
+            size(self.weights),
+            size(self.optimizer),
+            size(self.arena),
+            size(peak),
+            count(self.step_flops),
+            self.kernels,
+            self.launches,
+            self.barriers,
+            self.machine
+        )
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        let row = |r: &Row| {
+            json!({ "path": r.path, "kind": r.kind, "output": r.output, "parameters": r.parameters,
+                    "flops": r.flops, "activation_bytes": r.activation_bytes })
+        };
+        json!({
+            "reason": "summary", "layers": self.rows.iter().map(row).collect::<Vec<_>>(),
+            "trainable": self.trainable, "batch": self.batch, "weight_bytes": self.weights,
+            "optimizer_bytes": self.optimizer, "arena_bytes": self.arena, "step_flops": self.step_flops,
+            "kernels": self.kernels, "launches": self.launches, "barriers": self.barriers, "machine": self.machine,
+        })
+    }
+}
+
+/// `985 M`
+fn count(n: u64) -> String {
+    match n {
+        0..10_000 => n.to_string(),
+        10_000..10_000_000 => format!("{:.1} k", n as f64 / 1e3),
+        10_000_000..10_000_000_000 => format!("{:.1} M", n as f64 / 1e6),
+        _ => format!("{:.1} G", n as f64 / 1e9),
+    }
+}
+
+/// `5.3 MiB`
+fn size(bytes: usize) -> String {
+    match bytes {
+        0..10_240 => format!("{bytes} B"),
+        10_240..10_485_760 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / (1024.0 * 1024.0)),
+    }
+}
