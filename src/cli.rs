@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 well; 1 diagnostics; 2 usage; 3 the run failed; 130 interrupted, after a checkpoint.
 
+mod bench;
 mod check;
 mod eval;
 mod explain;
@@ -12,6 +13,7 @@ mod predict;
 mod summary;
 mod train;
 
+use crate::driver::compile::MachineOptions;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use output::Output;
 use std::path::PathBuf;
@@ -59,6 +61,7 @@ enum Command {
     Train(train::Options),
     Eval(eval::Options),
     Predict(predict::Options),
+    Bench(bench::Options),
     Explain(explain::Options),
 }
 
@@ -83,6 +86,13 @@ struct Machine {
     portable: bool,
 }
 
+impl Machine {
+    fn options(&self) -> MachineOptions {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        MachineOptions { threads: self.threads.unwrap_or(cores).max(1), portable: self.portable }
+    }
+}
+
 fn parse_set(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.trim().to_string(), value.trim().to_string()))
@@ -100,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Train(options) => train::run(&options, &output),
         Command::Eval(options) => eval::run(&options, &output),
         Command::Predict(options) => predict::run(&options, &output),
+        Command::Bench(options) => bench::run(&options, &output),
         Command::Explain(options) => explain::run(&options),
     };
     match result {

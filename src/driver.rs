@@ -1,8 +1,11 @@
 //! A session: the only place that sequences the stages. It opens files, checks them, and gives any stage of any phase.
 
+pub mod bench;
 pub mod compile;
+pub mod run;
 pub mod stages;
 pub mod stdlib;
+pub mod summary;
 
 use crate::diag::Diagnostic;
 use crate::sema::{self, model::Model};

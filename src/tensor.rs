@@ -4,6 +4,7 @@
 //! `train` block; lowering binds the dimensions and gives `Graph<usize>`.
 
 pub mod build;
+pub mod cost;
 pub mod data;
 pub mod interp;
 pub mod parse;

@@ -21,9 +21,6 @@ pub struct Options {
     /// How long to time, after 50 steps that are not counted
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
-    /// Also time each kernel by itself
-    #[arg(long)]
-    kernels: bool,
 }
 
 pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
@@ -38,9 +35,6 @@ pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
         println!("{}", json!({ "reason": "bench", "ms": milliseconds, "losses": losses, "first_step_s": first }));
     } else {
         println!("{milliseconds:.3} ms/step; loss at steps 1, 2, 50: {losses:?}");
-    }
-    if options.kernels {
-        bench::kernels(&run).map_err(fail)?.iter().for_each(|line| println!("{line}"));
     }
     Ok(())
 }

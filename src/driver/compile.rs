@@ -1,6 +1,7 @@
 //! From a phase of the model to an executable: bind, optimise, schedule, generate code.
 
 use crate::codegen::{self, CodegenOptions, Compiled};
+use crate::lane::Target;
 use crate::diag::{Code, Diagnostic};
 use crate::lower;
 use crate::ops::dim::{Bindings, Dim};
@@ -24,13 +25,46 @@ pub struct MachineOptions {
 pub struct Compiler {
     state: RefCell<StateStore>,
     pool: Arc<Pool>,
-    options: CodegenOptions,
+    backend: Backend,
+}
+
+/// The code generators that this machine and the options allow.
+#[derive(Clone, Copy, Debug)]
+pub struct Backend {
+    pub codegen: CodegenOptions,
+    pub target: Target,
+}
+
+impl Backend {
+    pub fn new(portable: bool, threads: usize) -> Backend {
+        let wide = codegen::x86::host_target().filter(|_| !portable);
+        let codegen = CodegenOptions { wide: wide.is_some(), threads };
+        Backend { codegen, target: wide.unwrap_or(Target::CLIF) }
+    }
+
+    /// `x86-64 with 16 lanes, AVX-512`
+    pub fn describe(&self) -> String {
+        let form = match self.target.lanes {
+            16 => "AVX-512",
+            8 => "AVX2",
+            _ => "portable 128-bit code",
+        };
+        format!("{} {form}, {} lanes", std::env::consts::ARCH, self.target.lanes)
+    }
+
+    /// What runs slower here than it could.
+    pub fn notes(&self) -> Vec<String> {
+        if self.target.lanes == 16 {
+            return vec![];
+        }
+        vec![format!("no AVX-512 on this machine, or switched off: running {}", self.describe())]
+    }
 }
 
 impl Compiler {
-    pub fn new(machine: &MachineOptions) -> Result<Compiler, Diagnostic> {
-        let options = CodegenOptions::detect(machine.portable)?;
-        Ok(Compiler { state: RefCell::default(), pool: Arc::new(Pool::new(machine.threads)), options })
+    pub fn new(machine: &MachineOptions) -> Compiler {
+        let backend = Backend::new(machine.portable, machine.threads);
+        Compiler { state: RefCell::default(), pool: Arc::new(Pool::new(machine.threads)), backend }
     }
 
     pub fn state(&self) -> &RefCell<StateStore> {
@@ -38,7 +72,7 @@ impl Compiler {
     }
 
     pub fn notes(&self) -> Vec<String> {
-        self.options.notes()
+        self.backend.notes()
     }
 
     /// Compiles a phase for a batch size over columns of so many rows.
@@ -53,8 +87,7 @@ impl Compiler {
     }
 
     fn finish(&self, graph: Graph) -> Result<Executable, Diagnostic> {
-        let program = plan(&graph, &self.options)?;
-        let compiled = generate(&program, &self.options)?;
+        let compiled = generate(&plan(&graph, &self.backend)?, &self.backend)?;
         Executable::new(compiled, self.pool.clone(), &mut self.state.borrow_mut(), RunOptions::default())
     }
 }
@@ -82,12 +115,12 @@ pub fn optimized(graph: Graph) -> Result<Graph, Diagnostic> {
     passes::run(differentiated(graph)?, passes::OPT).map_err(|e| internal("opt", &e))
 }
 
-pub fn plan(graph: &Graph, options: &CodegenOptions) -> Result<StepProgram, Diagnostic> {
-    schedule::plan(graph, options.target())
+pub fn plan(graph: &Graph, backend: &Backend) -> Result<StepProgram, Diagnostic> {
+    schedule::plan(graph, &schedule::Options { target: backend.target })
 }
 
-pub fn generate(program: &StepProgram, options: &CodegenOptions) -> Result<Compiled, Diagnostic> {
-    codegen::compile(program, options)
+pub fn generate(program: &StepProgram, backend: &Backend) -> Result<Compiled, Diagnostic> {
+    codegen::compile(program, &backend.codegen)
 }
 
 /// A fault of the compiler itself, reported like any other error.

@@ -44,7 +44,7 @@ impl<'s> Run<'s> {
         start: Start,
     ) -> Result<Run<'s>, Diagnostic> {
         let train = session.train(train)?;
-        let compiler = Compiler::new(machine)?;
+        let compiler = Compiler::new(machine);
         let mut run = Run { session, train, compiler, folder: RunFolder { path: PathBuf::new() }, progress: fresh(train) };
         // Also before a checkpoint is loaded: this allocates every state.
         run.initialize()?;

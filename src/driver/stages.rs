@@ -1,8 +1,8 @@
 //! Any stage of any phase as text: `nnc ir`.
 
 use super::Session;
-use super::compile::{bindings, differentiated, generate, optimized, plan, tensor};
-use crate::codegen::CodegenOptions;
+use super::compile::{Backend, bindings, differentiated, generate, optimized, plan, tensor};
+use crate::codegen;
 use crate::diag::{Code, Diagnostic};
 use crate::ops::dim::Bindings;
 use crate::ops::dim::Dim;
@@ -10,9 +10,8 @@ use crate::sema::model::{Phase, PhaseKind, Train};
 use crate::syntax;
 use crate::tensor::Graph;
 use crate::tensor::print::{PrintOptions, print};
-use crate::{lane, schedule, tile};
+use crate::schedule;
 use clap::ValueEnum;
-use std::fmt::Display;
 
 /// The stages of the pipeline, in order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -127,22 +126,25 @@ impl Session {
 }
 
 fn back_end(stage: Stage, graph: &Graph, selection: &Selection) -> Result<String, Diagnostic> {
-    let options = CodegenOptions::detect(selection.portable)?;
-    let program = plan(graph, &options)?;
+    let backend = Backend::new(selection.portable, 1);
+    let program = plan(graph, &backend)?;
     let of_layer = |name: &str| selection.layer.as_ref().is_none_or(|l| name.contains(l.as_str()));
-    let kernels = program.kernels.iter().filter(|k| of_layer(&k.name));
-    Ok(match stage {
-        Stage::Tile => joined(kernels.map(tile::print::print)),
-        Stage::Lane => joined(kernels.map(|k| lane::print::print(&options.lower(k)))),
-        Stage::Buffers => schedule::print::buffers(&program),
-        Stage::Step => schedule::print::step(&program),
-        Stage::Clif => joined(generate(&program, &options)?.clif_texts()),
-        _ => joined(generate(&program, &options)?.asm_texts()),
-    })
-}
-
-fn joined<T: Display>(parts: impl IntoIterator<Item = T>) -> String {
-    parts.into_iter().map(|p| format!("{p}\n")).collect()
+    let machine = |form| {
+        let compiled = generate(&program, &backend)?;
+        let kernels = compiled.distinct_kernels().iter().filter(|k| of_layer(&k.name));
+        kernels.map(|k| k.text(form)).collect::<Result<String, _>>()
+    };
+    match stage {
+        Stage::Tile => {
+            let kernels = program.kernels.iter().filter(|k| of_layer(&k.name));
+            Ok(kernels.map(|k| format!("{k}\n")).collect())
+        }
+        Stage::Lane => machine(codegen::Stage::Lane),
+        Stage::Buffers => Ok(schedule::print::buffers(&program)),
+        Stage::Step => Ok(program.to_string()),
+        Stage::Clif => machine(codegen::Stage::Clif),
+        _ => machine(codegen::Stage::Asm),
+    }
 }
 
 mod errors {

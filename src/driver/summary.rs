@@ -1,8 +1,7 @@
 //! `nnc summary`: layers, parameters, FLOPs, activation bytes, schedules and the planned peak.
 
 use super::Session;
-use super::compile::{bindings, optimized, plan, tensor};
-use crate::codegen::CodegenOptions;
+use super::compile::{Backend, bindings, optimized, plan, tensor};
 use crate::diag::Diagnostic;
 use crate::ops::Type;
 use crate::ops::dim::Bindings;
@@ -48,9 +47,8 @@ pub fn summarize(session: &Session, train: Option<&str>) -> Result<Summary, Diag
     let symbols = bindings(step, batch, batch);
     let forward = tensor(&step.graph, &symbols)?;
     let whole = optimized(forward.clone())?;
-    let options = CodegenOptions::detect(false)?;
-    let program = plan(&whole, &options)?;
-    let counts = schedule::print::counts(&program);
+    let backend = Backend::new(false, 1);
+    let program = plan(&whole, &backend)?;
     let bytes = |kinds: &[ParamKind]| bytes(&session.model.params, kinds);
     Ok(Summary {
         rows: session.model.layers.iter().map(|l| row(session, l, &forward, &symbols)).collect(),
@@ -60,10 +58,10 @@ pub fn summarize(session: &Session, train: Option<&str>) -> Result<Summary, Diag
         optimizer: bytes(&[ParamKind::OptState]),
         arena: program.arena_bytes,
         step_flops: cost::flops(&whole, |_| true),
-        kernels: counts.kernels,
-        launches: counts.launches,
-        barriers: counts.barriers,
-        machine: options.describe(),
+        kernels: program.kernels.len(),
+        launches: program.launches.len(),
+        barriers: program.launches.iter().filter(|l| l.barrier).count(),
+        machine: backend.describe(),
         schedules: schedules(&program, train),
     })
 }

@@ -175,6 +175,11 @@ impl Executable {
         found.map(|(i, _)| i).ok_or_else(|| errors::no_input(name))
     }
 
+    /// The program has an input of this name.
+    pub fn has_input(&self, name: &str) -> bool {
+        self.compiled.program.inputs.iter().any(|b| b.name == name)
+    }
+
     fn checked(&self, input: usize, found: usize) -> Result<(), Diagnostic> {
         let binding = &self.compiled.program.inputs[input];
         let expected = self.buffer(binding.buffer).ty.bytes();
@@ -321,6 +326,12 @@ impl Executable {
         let mut bytes = [0; 4];
         self.raw(id, &mut bytes);
         f32::from_le_bytes(bytes)
+    }
+
+    /// The plain results of the last step: name, type and row-major bytes.
+    pub fn results(&self) -> impl Iterator<Item = (&str, &crate::ops::Type, Vec<u8>)> {
+        let results = self.outcomes().iter().filter(|o| o.role == OutputRole::Result);
+        results.map(|o| (o.name.as_str(), &self.buffer(o.buffer).ty, self.read(&o.name).unwrap_or_default()))
     }
 
     /// The metrics of the last step, in the order of the program.

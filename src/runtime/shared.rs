@@ -75,6 +75,22 @@ impl SharedBytes {
         inside.then(|| SharedBytes { owner: self.owner.clone(), offset: self.offset + offset, len })
     }
 
+    /// Maps a file for reading. The file must not change while it is mapped.
+    pub fn map(file: &std::fs::File) -> std::io::Result<SharedBytes> {
+        if file.metadata()?.len() == 0 {
+            return Ok(Vec::<u8>::new().into());
+        }
+        // SAFETY: a mapped file can change under us only if another process writes to it; data sets are read-only
+        // inputs, and the documentation of `nnc train` says so.
+        Ok(unsafe { Mmap::map(file)? }.into())
+    }
+
+    pub fn as_slice(&self) -> &[u8] {
+        // SAFETY: `offset..offset + len` lies inside the owner's memory (every constructor keeps that), which is
+        // initialised, lives as long as `self`, and is never written.
+        unsafe { std::slice::from_raw_parts(self.pointer(), self.len) }
+    }
+
     pub fn len(&self) -> usize {
         self.len
     }
