@@ -38,7 +38,7 @@ impl Session {
             loader.add(name, text);
         }
         let (files, mut diagnostics) = (loader.files, loader.diagnostics);
-        let (model, found) = sema::check(files.clone(), overrides);
+        let (model, found) = sema::check(&files, overrides);
         diagnostics.extend(found);
         diagnostics.sort_by_key(|d| d.labels.first().map(|l| l.span));
         Ok(Session { path: path.to_path_buf(), sources, diagnostics, files, model })

@@ -42,8 +42,10 @@ fn fill(params: &[&Param], state: &mut StateStore, file: &[Tensor], path: &Path)
     if !(missing.is_empty() && unused.is_empty() && shapes.is_empty()) {
         return Err(errors::mismatch(path, &missing, &unused, &shapes));
     }
-    for tensor in file.iter().filter(|t| state.ty(&t.name).is_some()) {
-        state.write(&tensor.name, &tensor.bytes)?;
+    for tensor in file {
+        if state.ty(&tensor.name).is_some() {
+            state.write(&tensor.name, &tensor.bytes)?;
+        }
     }
     Ok(())
 }
