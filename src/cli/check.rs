@@ -1,7 +1,7 @@
 //! `nnc check`: every name, type and shape, without opening any data.
 
-use super::output::{Failure, Output};
 use super::Program;
+use super::output::{Failure, Output};
 use clap::Args;
 
 /// Check names, types and shapes

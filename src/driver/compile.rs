@@ -1,8 +1,8 @@
 //! From a phase of the model to an executable: bind, optimise, schedule, generate code.
 
 use crate::codegen::{self, CodegenOptions, Compiled};
-use crate::lane::Target;
 use crate::diag::{Code, Diagnostic};
+use crate::lane::Target;
 use crate::lower;
 use crate::ops::dim::{Bindings, Dim};
 use crate::passes;

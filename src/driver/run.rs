@@ -45,7 +45,8 @@ impl<'s> Run<'s> {
     ) -> Result<Run<'s>, Diagnostic> {
         let train = session.train(train)?;
         let compiler = Compiler::new(machine);
-        let mut run = Run { session, train, compiler, folder: RunFolder { path: PathBuf::new() }, progress: fresh(train) };
+        let mut run =
+            Run { session, train, compiler, folder: RunFolder { path: PathBuf::new() }, progress: fresh(train) };
         // Also before a checkpoint is loaded: this allocates every state.
         run.initialize()?;
         match start {
@@ -148,8 +149,14 @@ impl<'s> Run<'s> {
     }
 
     /// Runs `predict` over another source; `print` gets one JSON object a row.
-    pub fn predict(&self, path: &Path, part: Option<&str>, print: &dyn Fn(serde_json::Value)) -> Result<(), Diagnostic> {
-        let phase = phase_of(self.train, PhaseKind::Predict).ok_or_else(|| errors::no_phase(self.train, PhaseKind::Predict))?;
+    pub fn predict(
+        &self,
+        path: &Path,
+        part: Option<&str>,
+        print: &dyn Fn(serde_json::Value),
+    ) -> Result<(), Diagnostic> {
+        let phase =
+            phase_of(self.train, PhaseKind::Predict).ok_or_else(|| errors::no_phase(self.train, PhaseKind::Predict))?;
         let data = self.session.model.data.iter().find(|d| d.name == phase.pipeline.data);
         let data = data.ok_or_else(|| errors::no_phase(self.train, PhaseKind::Predict))?;
         let set = DataSet::open_columns(data, path, &predict::columns(phase))?;

@@ -6,11 +6,11 @@ use crate::codegen;
 use crate::diag::{Code, Diagnostic};
 use crate::ops::dim::Bindings;
 use crate::ops::dim::Dim;
+use crate::schedule;
 use crate::sema::model::{Phase, PhaseKind, Train};
 use crate::syntax;
 use crate::tensor::Graph;
 use crate::tensor::print::{PrintOptions, print};
-use crate::schedule;
 use clap::ValueEnum;
 
 /// The stages of the pipeline, in order.
@@ -61,10 +61,8 @@ impl Session {
             return Ok(syntax::dump(&self.files[0]));
         }
         let (graph, symbols) = self.selected(selection)?;
-        let options = PrintOptions {
-            layer: selection.layer.as_deref(),
-            spans: selection.spans.then_some(&self.sources),
-        };
+        let options =
+            PrintOptions { layer: selection.layer.as_deref(), spans: selection.spans.then_some(&self.sources) };
         match stage {
             Stage::Model => Ok(print(graph, &options)),
             Stage::Tensor => Ok(print(&tensor(graph, &symbols)?, &options)),

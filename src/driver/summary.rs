@@ -71,7 +71,8 @@ fn bytes(params: &[Param], kinds: &[ParamKind]) -> usize {
 }
 
 fn row(session: &Session, layer: &Layer, forward: &Graph, symbols: &Bindings) -> Row {
-    let below = |path: &str| layer.path.is_empty() || path == layer.path || path.starts_with(&format!("{}.", layer.path));
+    let below =
+        |path: &str| layer.path.is_empty() || path == layer.path || path.starts_with(&format!("{}.", layer.path));
     let own = |p: &&Param| p.kind == ParamKind::Trainable && below(&p.path);
     let output = layer.results.iter().map(|t| shape(t, symbols)).collect::<Vec<_>>().join(", ");
     Row {

@@ -3,12 +3,12 @@
 use super::batches::{self, Epoch};
 use super::checkpoint::{Checkpoint, Progress};
 use super::folder::RunFolder;
+use super::interrupt;
 use super::log::Log;
 use super::metrics::Metrics;
 use super::phases::{Compile, PhaseRunner, Scalars, Sources};
 use super::progress;
 use super::state;
-use super::interrupt;
 use crate::diag::{Code, Diagnostic};
 use crate::runtime::StateStore;
 use crate::sema::model::{Goal, Model, NonFinite, Phase, PhaseKind, Train, Unit};
@@ -66,7 +66,19 @@ impl<'a> Fit<'a> {
         let total = total_steps(train, &runners.step);
         let log = Log::open(&folder.path).map_err(|e| errors::io(&folder.path, &e))?;
         let training = restored(&at);
-        Ok(Fit { model, train, state, folder, log, at, verbose: true, runners, training, total, after_first_step: None })
+        Ok(Fit {
+            model,
+            train,
+            state,
+            folder,
+            log,
+            at,
+            verbose: true,
+            runners,
+            training,
+            total,
+            after_first_step: None,
+        })
     }
 
     /// Trains to the end, or until it is interrupted or stops early; then scores the test set once with the kept weights.
@@ -139,7 +151,8 @@ impl<'a> Fit<'a> {
             fields.extend(self.training.json());
             self.write_log("step", fields)?;
         }
-        let due = |every: Option<(u64, Unit)>| matches!(every, Some((n, Unit::Steps)) if self.at.step.is_multiple_of(n));
+        let due =
+            |every: Option<(u64, Unit)>| matches!(every, Some((n, Unit::Steps)) if self.at.step.is_multiple_of(n));
         if due(self.train.settings.save_every) {
             self.save_last()?;
         }
@@ -236,7 +249,8 @@ impl<'a> Fit<'a> {
     }
 
     fn save(&self, path: &std::path::Path) -> Result<(), Diagnostic> {
-        let checkpoint = Checkpoint { tensors: state::tensors(self.model, &self.state.borrow()), progress: self.at.clone() };
+        let checkpoint =
+            Checkpoint { tensors: state::tensors(self.model, &self.state.borrow()), progress: self.at.clone() };
         checkpoint.save(path).map_err(|e| errors::io(path, &e))
     }
 
@@ -327,4 +341,3 @@ pub mod errors {
             .help("lower the learning rate, set `clip_norm`, or write `nonfinite = skip` to leave such steps out")
     }
 }
-

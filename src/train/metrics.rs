@@ -70,7 +70,11 @@ impl Metrics {
 
 /// Four decimals, or scientific where those would hide the value.
 pub fn number(value: f64) -> String {
-    if value != 0.0 && value.abs() < 1e-3 || value.abs() >= 1e6 { format!("{value:.3e}") } else { format!("{value:.4}") }
+    if value != 0.0 && value.abs() < 1e-3 || value.abs() >= 1e6 {
+        format!("{value:.3e}")
+    } else {
+        format!("{value:.4}")
+    }
 }
 
 #[cfg(test)]

@@ -69,8 +69,10 @@ fn choose<'a>(phase: &Phase, set: &'a DataSet, part: Option<&str>) -> Result<&'a
 }
 
 fn print_rows(executable: &Executable, rows: &[i32], print: &dyn Fn(Value)) {
-    let results: Vec<(&str, Vec<Value>)> =
-        executable.results().map(|(name, ty, bytes)| (name, per_row(&ty.shape, ty.dtype, &bytes, rows.len()))).collect();
+    let results: Vec<(&str, Vec<Value>)> = executable
+        .results()
+        .map(|(name, ty, bytes)| (name, per_row(&ty.shape, ty.dtype, &bytes, rows.len())))
+        .collect();
     for (index, row) in rows.iter().enumerate() {
         let mut object = Map::new();
         object.insert("row".into(), json!(row));

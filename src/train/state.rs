@@ -16,12 +16,7 @@ pub fn tensors(model: &Model, state: &StateStore) -> Vec<Tensor> {
 }
 
 /// Fills the state from a checkpoint; every declared tensor must be there with its shape, and nothing else.
-pub fn load(
-    model: &Model,
-    state: &mut StateStore,
-    checkpoint: &Checkpoint,
-    path: &Path,
-) -> Result<(), Diagnostic> {
+pub fn load(model: &Model, state: &mut StateStore, checkpoint: &Checkpoint, path: &Path) -> Result<(), Diagnostic> {
     let params: Vec<&Param> = model.params.iter().collect();
     fill(&params, state, &checkpoint.tensors, path)
 }

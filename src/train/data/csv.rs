@@ -25,8 +25,9 @@ pub fn open(data: &Data, path: &Path) -> Result<Vec<Part>, Diagnostic> {
         for ((column, places), out) in data.columns.iter().zip(&places).zip(&mut bytes) {
             for &place in places {
                 let text = record.get(place).unwrap_or("");
-                let number = number(text, column.ty.dtype)
-                    .ok_or_else(|| errors::bad_row(data, path, rows, &header[place], &format!("`{text}` is not a number")))?;
+                let number = number(text, column.ty.dtype).ok_or_else(|| {
+                    errors::bad_row(data, path, rows, &header[place], &format!("`{text}` is not a number"))
+                })?;
                 out.extend(number);
             }
         }
@@ -36,13 +37,7 @@ pub fn open(data: &Data, path: &Path) -> Result<Vec<Part>, Diagnostic> {
 }
 
 fn array(column: &Column, rows: usize, bytes: Vec<u8>) -> Array {
-    Array {
-        name: column.name.clone(),
-        dtype: column.ty.dtype,
-        rows,
-        row: column.ty.shape.clone(),
-        bytes: bytes.into(),
-    }
+    Array { name: column.name.clone(), dtype: column.ty.dtype, rows, row: column.ty.shape.clone(), bytes: bytes.into() }
 }
 
 /// Which fields of a record make up a column.

@@ -54,9 +54,8 @@ fn find(files: &[PathBuf], prefix: &str, column: &Column) -> Option<PathBuf> {
 fn read_part(data: &Data, folder: &Path, name: &str, files: Vec<Option<PathBuf>>) -> Result<Part, Diagnostic> {
     let mut columns = vec![];
     for (column, file) in data.columns.iter().zip(files) {
-        let missing = || {
-            errors::not_found(data, folder, &format!("part `{name}` has no file for column `{}`", column.name))
-        };
+        let missing =
+            || errors::not_found(data, folder, &format!("part `{name}` has no file for column `{}`", column.name));
         columns.push(read(data, column, &file.ok_or_else(missing)?)?);
     }
     Ok(Part { name: name.into(), rows: columns.first().map_or(0, |c| c.rows), columns })
@@ -76,7 +75,13 @@ fn read(data: &Data, column: &Column, path: &Path) -> Result<Array, Diagnostic> 
         Some(body) if header.dtype == DType::U8 => body,
         _ => little_endian(&bytes.as_slice()[header.len..], header.dtype.size()).into(),
     };
-    Ok(Array { name: column.name.clone(), dtype: header.dtype, rows: header.dims[0], row: header.dims[1..].to_vec(), bytes })
+    Ok(Array {
+        name: column.name.clone(),
+        dtype: header.dtype,
+        rows: header.dims[0],
+        row: header.dims[1..].to_vec(),
+        bytes,
+    })
 }
 
 fn contents(path: &Path) -> std::io::Result<SharedBytes> {
