@@ -8,8 +8,8 @@ use crate::ops::dim::{Bindings, Dim};
 use crate::passes;
 use crate::runtime::{Executable, Pool, RunOptions, StateStore};
 use crate::schedule::{self, StepProgram};
-use crate::sema::model::Phase;
-use crate::tensor::Graph;
+use crate::sema::model::{Param, ParamKind, Phase};
+use crate::tensor::{Graph, InputRole, Origin};
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -81,14 +81,30 @@ impl Compiler {
         self.finish(optimized(graph)?)
     }
 
-    /// Compiles a graph without opaque dimensions: the first values of the parameters.
-    pub fn compile_init(&self, graph: &Graph<Dim>) -> Result<Executable, Diagnostic> {
-        self.finish(optimized(tensor(graph, &Bindings::new())?)?)
+    /// Compiles the graph that computes the first values of the parameters.
+    pub fn compile_init(&self, graph: &Graph<Dim>, params: &[Param]) -> Result<Executable, Diagnostic> {
+        let mut graph = optimized(tensor(graph, &Bindings::new())?)?;
+        declare_targets(&mut graph, params);
+        self.finish(graph)
     }
 
     fn finish(&self, graph: Graph) -> Result<Executable, Diagnostic> {
         let compiled = generate(&plan(&graph, &self.backend)?, &self.backend)?;
         Executable::new(compiled, self.pool.clone(), &mut self.state.borrow_mut(), RunOptions::default())
+    }
+}
+
+/// Gives each update of the init graph the state that it fills: an input which nothing reads.
+fn declare_targets(graph: &mut Graph, params: &[Param]) {
+    for param in params {
+        let role = match param.kind {
+            ParamKind::Trainable => InputRole::Param,
+            ParamKind::Buffer => InputRole::Buffer,
+            ParamKind::OptState => InputRole::OptState,
+        };
+        if graph.outputs.iter().any(|o| o.name == param.path) {
+            graph.input(&param.path, role, param.ty.clone(), Origin::default());
+        }
     }
 }
 

@@ -85,7 +85,7 @@ impl<'s> Run<'s> {
 
     /// Computes the first value of every parameter, buffer and optimizer state.
     fn initialize(&self) -> Result<(), Diagnostic> {
-        let mut init = self.compiler.compile_init(&self.train.init)?;
+        let mut init = self.compiler.compile_init(&self.train.init, &self.session.model.params)?;
         set_scalars(&mut init, self.scalars())?;
         init.run().map_err(|fault| fault.diagnostic().label(self.train.span, "in this block"))
     }
@@ -157,9 +157,9 @@ impl<'s> Run<'s> {
     ) -> Result<(), Diagnostic> {
         let phase =
             phase_of(self.train, PhaseKind::Predict).ok_or_else(|| errors::no_phase(self.train, PhaseKind::Predict))?;
-        let data = self.session.model.data.iter().find(|d| d.name == phase.pipeline.data);
-        let data = data.ok_or_else(|| errors::no_phase(self.train, PhaseKind::Predict))?;
-        let set = DataSet::open_columns(data, path, &predict::columns(phase))?;
+        let mut sets = self.session.model.data.iter().map(|d| (d, predict::columns(phase, &d.name)));
+        let (data, columns) = sets.find(|(_, c)| !c.is_empty()).ok_or_else(|| errors::no_columns(phase))?;
+        let set = DataSet::open_columns(data, path, &columns)?;
         let compile: Box<Compile> = Box::new(|p, batch, rows| self.compiler.compile(p, batch, rows));
         predict::run(phase, data, &set, part, &compile, self.scalars(), print)
     }
@@ -193,6 +193,10 @@ mod errors {
     pub fn no_run() -> Diagnostic {
         Diagnostic::error(Code(813), "there is no run of this program under runs/")
             .help("train it first, or name the folder with --run")
+    }
+
+    pub fn no_columns(phase: &Phase) -> Diagnostic {
+        Diagnostic::error(Code(815), "`predict` reads no field of a data set").label(phase.span, "in this phase")
     }
 
     pub fn no_phase(train: &Train, kind: PhaseKind) -> Diagnostic {

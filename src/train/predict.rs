@@ -14,9 +14,9 @@ use std::collections::HashMap;
 /// Rows per call; a prediction does not depend on it.
 const BATCH: usize = 256;
 
-/// Names of the columns that a phase reads.
-pub fn columns(phase: &Phase) -> Vec<String> {
-    let prefix = format!("{}.", phase.pipeline.data);
+/// Names of the columns of a data set that a phase reads.
+pub fn columns(phase: &Phase, data: &str) -> Vec<String> {
+    let prefix = format!("{data}.");
     let inputs = phase.graph.insts.iter().filter_map(|inst| match &inst.op {
         Op::Input { name } => Some((name, inst.results[0])),
         _ => None,
