@@ -188,7 +188,7 @@ impl<'a> Fit<'a> {
         self.at.batch = 0;
         self.consider(&validated)?;
         self.save_last()?;
-        Ok(self.patience_is_over().then_some(Ended::StoppedEarly).unwrap_or(Ended::Finished))
+        Ok(if self.patience_is_over() { Ended::StoppedEarly } else { Ended::Finished })
     }
 
     fn say_epoch(&self, trained: &Metrics, validated: &Metrics, rate: f64, seconds: f64) {

@@ -10,6 +10,7 @@ use crate::sema::model::{Data, Phase};
 use crate::tensor::InputRole;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Rows per call; a prediction does not depend on it.
 const BATCH: usize = 256;
@@ -41,12 +42,11 @@ pub fn run(
     let mut executables: HashMap<usize, Executable> = HashMap::new();
     for index in 0..epoch.len() {
         let rows = epoch.rows(index);
-        if !executables.contains_key(&rows.len()) {
-            let mut executable = compile(phase, rows.len(), part.rows)?;
-            bind_columns(&mut executable, data, part)?;
-            executables.insert(rows.len(), executable);
-        }
-        let executable = executables.get_mut(&rows.len()).expect("just inserted");
+        let executable = match executables.entry(rows.len()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(compile(phase, rows.len(), part.rows)?),
+        };
+        bind_columns(executable, data, part)?;
         set_scalars(executable, at)?;
         executable.write_rows(rows)?;
         executable.run().map_err(|fault| super::phases::errors::fault(phase, &fault))?;
