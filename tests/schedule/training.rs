@@ -39,7 +39,7 @@ impl Net {
     /// A batch of images from a column of bytes, and labels.
     fn batch(&mut self, batch: usize, image: &[usize]) -> (Value, Value) {
         let shape = [&[20], image].concat();
-        let pixels = (0..shape.iter().product::<usize>()).map(|i| (i * 2_654_435_761 >> 13) as u8).collect();
+        let pixels = (0..shape.iter().product::<usize>()).map(|i| ((i * 2_654_435_761) >> 13) as u8).collect();
         let images = self.input("images", InputRole::Column, Tensor { shape, data: Data::U8(pixels) });
         let labels = self.input("labels", InputRole::Column, ints(&[20], 10, 3));
         let rows = self.input("rows", InputRole::Rows, ints(&[batch], 20, 4));

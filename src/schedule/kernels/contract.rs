@@ -92,7 +92,8 @@ pub fn tile_size(m: usize, n: usize, target: Target) -> (usize, usize) {
 /// Cycles per step of K over the whole result.
 fn result_cost(m: usize, n: usize, rows: usize, vectors: usize, lanes: usize) -> f64 {
     let width = vectors * lanes;
-    let parts = |size: usize, step: usize| [(size / step, step), (usize::from(size % step > 0), size % step)];
+    let parts =
+        |size: usize, step: usize| [(size / step, step), (usize::from(!size.is_multiple_of(step)), size % step)];
     let mut cost = 0.0;
     for (across, cols) in parts(n, width) {
         for (down, rows) in parts(m, rows) {

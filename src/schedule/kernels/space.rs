@@ -69,11 +69,7 @@ fn transposed(merged: &[Vec<Axis>], reads: &[&Lin]) -> Option<usize> {
     let innermost = |run: &Vec<Axis>| run[run.len() - 1];
     let (last, outer) = merged.split_last()?;
     let strided = |at: &&&Lin| at.coefficient(innermost(last)).is_some_and(|c| c.abs() > 1);
-    let across = reads
-        .iter()
-        .filter(strided)
-        .find_map(|at| outer.iter().position(|run| at.coefficient(innermost(run)) == Some(1)));
-    across
+    reads.iter().filter(strided).find_map(|at| outer.iter().position(|run| at.coefficient(innermost(run)) == Some(1)))
 }
 
 impl Space {
