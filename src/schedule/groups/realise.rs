@@ -103,7 +103,7 @@ fn is_strided(cx: &Context, value: Value, realised: &[bool], rows: bool) -> bool
     let axes = place(cx.shape(value)).0;
     let stride = |axis: &Axis| if axis.size == 1 { Some(1) } else { read.at.coefficient(*axis) };
     let contiguous = axes.last().is_none_or(|axis| stride(axis) == Some(1));
-    plain && axes.iter().skip(1).all(|a| stride(a) != Some(0)) && (contiguous || !rows)
+    plain && axes.iter().skip(usize::from(axes.len() > 2)).all(|a| stride(a) != Some(0)) && (contiguous || !rows)
 }
 
 /// A buffer saves more work than its traffic costs.

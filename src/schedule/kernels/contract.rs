@@ -13,20 +13,25 @@ pub fn build(emitter: &mut Emitter, site: &Site) {
     let root = site.root();
     let inst = cx.def(root);
     let Op::Dot { lhs_contract, .. } = &inst.op else { unreachable!("the root of a dot group") };
-    let a_transposed = lhs_contract[0] == 1;
-    let [batch, m, n] = cx.shape(root)[..] else { unreachable!("dots have rank 3") };
-    let k = cx.shape(inst.args[1])[1];
-    let [b_axis, i, j, k_axis] = [batch, m, n, k].map(|n| emitter.b.axis(n));
-    let (rows, cols) = tile_size(m, n, site.target);
+    let shape = cx.shape(root);
+    let (leading, [m, n]) = shape.split_last_chunk().expect("dots have rank 2 or more");
+    let a_transposed = lhs_contract[0] == leading.len();
+    let k = cx.shape(inst.args[1])[leading.len()];
+    let batch = leading.iter().product();
+    let [b_axis, i, j, k_axis] = [batch, *m, *n, k].map(|n| emitter.b.axis(n));
+    let (rows, cols) = tile_size(*m, *n, site.target);
     emitter.b.grid(b_axis, 1, Role::Point);
     emitter.b.grid(j, cols, Role::Cols);
     emitter.b.grid(i, rows, Role::Rows);
 
     let [bl, il, jl, kl] = [b_axis, i, j, k_axis].map(Lin::axis);
-    let at = Coord::from_dims(&[batch, m, n], vec![bl.clone(), il.clone(), jl.clone()]);
-    let a_dims = if a_transposed { vec![bl.clone(), kl.clone(), il] } else { vec![bl.clone(), il, kl.clone()] };
-    let a_at = Coord::from_dims(cx.shape(inst.args[0]), a_dims);
-    let b_at = Coord::from_dims(cx.shape(inst.args[1]), vec![bl, kl, jl]);
+    let place = |shape: &[usize], matrix: [&Lin; 2]| {
+        let batch = (shape.len() > 2).then_some(&bl);
+        Coord::from_dims(shape, batch.into_iter().chain(matrix).cloned().collect())
+    };
+    let at = place(shape, [&il, &jl]);
+    let a_at = place(cx.shape(inst.args[0]), if a_transposed { [&kl, &il] } else { [&il, &kl] });
+    let b_at = place(cx.shape(inst.args[1]), [&kl, &jl]);
 
     let init = emitter.b.constant(ZERO, DType::F32, emitter.b.extents(&at.flat));
     let acc = emitter.b.begin(k_axis, k_step(k), Role::Cols, &[init])[0];

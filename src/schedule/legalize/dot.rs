@@ -1,10 +1,10 @@
-//! Dots as `[batch] M K × [batch] K N`, the left side perhaps as `K M`.
+//! Dots as `[batch] M K × [batch] K N`, the left side perhaps as `K M`; a batch of one is none.
 
 use super::{Legalizer, slices};
 use crate::ops::{Binary, DType, Op, Reduce, Type};
 use crate::tensor::Value;
 
-/// A canonical dot: `[batch, m, k]` (or `[batch, k, m]`) by `[batch, k, n]`.
+/// A canonical dot: `[batch, m, k]` (or `[batch, k, m]`) by `[batch, k, n]`, without `batch` where that is 1.
 struct Dot {
     a: Value,
     b: Value,
@@ -29,9 +29,9 @@ impl Legalizer<'_> {
         let a_transposed = transposed.is_sorted() && m > 1 && k > 1;
         let perm = if a_transposed { transposed } else { [lhs_batch.as_slice(), &lhs_free, lhs_contract].concat() };
         let a = self.b().transpose(args[0], &perm);
-        let a = self.b().reshape(a, &if a_transposed { [batch, k, m] } else { [batch, m, k] });
+        let a = self.b().reshape(a, &batched(batch, if a_transposed { [k, m] } else { [m, k] }));
         let b = self.b().transpose(args[1], &[rhs_batch.as_slice(), rhs_contract, &rhs_free].concat());
-        let b = self.b().reshape(b, &[batch, k, n]);
+        let b = self.b().reshape(b, &batched(batch, [k, n]));
         let y = self.canonical(Dot { a, b, batch, m, k, n, a_transposed });
         self.b().reshape(y, &ty.shape)
     }
@@ -46,9 +46,11 @@ impl Legalizer<'_> {
     }
 
     fn push_dot(&mut self, dot: Dot) -> Value {
-        let ty = self.like(dot.a, &[dot.batch, dot.m, dot.n]);
-        let lhs_contract = if dot.a_transposed { vec![1] } else { vec![2] };
-        let op = Op::Dot { lhs_batch: vec![0], rhs_batch: vec![0], lhs_contract, rhs_contract: vec![1] };
+        let ty = self.like(dot.a, &batched(dot.batch, [dot.m, dot.n]));
+        let batch: Vec<usize> = (0..ty.rank() - 2).collect();
+        let first = batch.len();
+        let lhs_contract = vec![if dot.a_transposed { first } else { first + 1 }];
+        let op = Op::Dot { lhs_batch: batch.clone(), rhs_batch: batch, lhs_contract, rhs_contract: vec![first] };
         self.push(op, &[dot.a, dot.b], ty)
     }
 
@@ -75,6 +77,9 @@ impl Legalizer<'_> {
             (_, false) => (vec![batch, m, k, n], 2, [0, 1, 2], [0, 2]),
             (_, true) => (vec![batch, k, m, n], 1, [0, 1, 2], [0, 1]),
         };
+        let lhs = if dot.a_transposed { [batch, k, m] } else { [batch, m, k] };
+        let a = self.b().reshape(a, &lhs);
+        let b = self.b().reshape(b, &[batch, k, n]);
         let left = self.b().broadcast(a, &space, &a_axes);
         let right = if n == 1 {
             let vector = self.b().reshape(b, &[batch, k]);
@@ -85,6 +90,10 @@ impl Legalizer<'_> {
         let products = self.b().binary(Binary::Mul, left, right);
         self.reduce(Reduce::Sum, products, &[axis])
     }
+}
+
+fn batched(batch: usize, matrix: [usize; 2]) -> Vec<usize> {
+    if batch == 1 { matrix.to_vec() } else { [&[batch], matrix.as_slice()].concat() }
 }
 
 fn free(rank: usize, batch: &[usize], contract: &[usize]) -> Vec<usize> {
