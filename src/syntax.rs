@@ -10,11 +10,13 @@ mod build;
 mod depth;
 mod dump;
 mod errors;
+mod format;
 mod grammar;
 #[cfg(test)]
 mod tests;
 
 pub use dump::dump;
+pub use format::format;
 
 use crate::diag::Diagnostic;
 use crate::source::FileId;

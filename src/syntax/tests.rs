@@ -1,5 +1,6 @@
 //! Tests of the grammar, of precedence and of recovery.
 
+mod format;
 mod recovery;
 mod suite;
 

@@ -23,7 +23,8 @@ fn observed(text: &str) -> String {
     format!("{out}---\n{}", dump(&file))
 }
 
-fn nn_files(folder: &str) -> impl Iterator<Item = PathBuf> {
+/// The .nn files of a folder of the repository.
+pub(super) fn nn_files(folder: &str) -> impl Iterator<Item = PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     files.filter(|path| path.extension().is_some_and(|e| e == "nn"))
