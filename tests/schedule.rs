@@ -5,6 +5,8 @@
 mod machine;
 #[path = "schedule/ops.rs"]
 mod ops;
+#[path = "schedule/programs.rs"]
+mod programs;
 #[path = "schedule/random.rs"]
 mod random;
 #[path = "schedule/training.rs"]

@@ -12,11 +12,8 @@ pub fn unsupported_dtype(dtype: DType, inst: &Inst) -> Diagnostic {
 
 pub fn no_kernel(inst: &Inst) -> Diagnostic {
     let name = match &inst.op {
-        Op::Sort { .. } => "sort".to_owned(),
-        Op::TopK { .. } => "top_k".to_owned(),
         Op::Composite { name } => name.clone(),
-        Op::Grad => "grad".to_owned(),
-        op => format!("{op:?}"),
+        op => super::print::op_name(op),
     };
     Diagnostic::error(Code(901), format!("the CPU back end has no kernel for `{name}` yet"))
         .label(inst.origin.span, "needed here")

@@ -2,10 +2,11 @@
 //!
 //! Afterwards: dots are `[batch] M K × K N` (the left one may lie as `K M`), convolutions are valid and without adjoint in
 //! x, a weight gradient has a leading axis of slices, reductions alternate between kept and reduced axes and are split where
-//! they are long and few, arg-reductions are reductions. Everything that depends on shapes only, and so on bits, is decided here.
+//! they are long and few, arg-reductions are reductions, sorting counts. Everything that depends on shapes only, and so on bits, is decided here.
 
 mod conv;
 mod dot;
+mod order;
 mod reduce;
 mod saved;
 
@@ -51,8 +52,14 @@ impl Legalizer<'_> {
         self.origin = inst.origin.clone();
         self.check_types(inst)?;
         let args: Vec<Value> = inst.args.iter().map(|a| self.current(*a)).collect();
-        let result = self.rewrite(inst, &args)?;
-        self.map[inst.results[0].0 as usize] = Some(result);
+        let results = match inst.op {
+            Op::Sort { axis, descending } => self.sort(args[0], axis, descending).to_vec(),
+            Op::TopK { k } => self.top_k(args[0], k).to_vec(),
+            _ => vec![self.rewrite(inst, &args)?],
+        };
+        for (value, result) in inst.results.iter().zip(results) {
+            self.map[value.0 as usize] = Some(result);
+        }
         Ok(())
     }
 
@@ -90,9 +97,7 @@ impl Legalizer<'_> {
                 let y_adj = self.shared_pad(inst.args[1], args[1]);
                 self.conv_weight_grad(args[0], y_adj, window, *groups)
             }
-            Op::Sort { .. } | Op::TopK { .. } | Op::Composite { .. } | Op::Grad => {
-                return Err(error::no_kernel(inst));
-            }
+            Op::Composite { .. } | Op::Grad => return Err(error::no_kernel(inst)),
             op => self.push(op.clone(), args, ty),
         })
     }

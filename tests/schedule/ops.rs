@@ -401,13 +401,30 @@ fn integers_and_random_bits() {
 }
 
 #[test]
-fn what_has_no_kernel_is_an_error() {
+fn sorting_with_ties_and_nan() {
+    let nan = f32::NAN;
+    let rows = vec![3., 1., nan, 1., -2., 0.5, nan, nan, 7., -0., 0., 2., 2., 2., 2., f32::INFINITY, -1., 9.];
     let mut graph = Graph::new("sort");
-    let x = graph.input("x", InputRole::Arg, f32s(&[4]), Origin::default());
-    let op = Op::Sort { axis: 0, descending: false };
-    let sorted = graph.push(op, vec![x], vec![f32s(&[4]), i32s(&[4])], Origin::default());
-    graph.output("y", RESULT, sorted[0]);
+    let x = graph.input("x", InputRole::Arg, f32s(&[3, 6]), Origin::default());
+    for (axis, descending) in [(1, false), (1, true), (0, false), (0, true)] {
+        let types = vec![f32s(&[3, 6]), i32s(&[3, 6])];
+        let sorted = graph.push(Op::Sort { axis, descending }, vec![x], types, Origin::default());
+        graph.output(format!("values{axis}{descending}"), RESULT, sorted[0]);
+        graph.output(format!("indices{axis}{descending}"), RESULT, sorted[1]);
+    }
+    let best = graph.push(Op::TopK { k: 2 }, vec![x], vec![f32s(&[3, 2]), i32s(&[3, 2])], Origin::default());
+    graph.output("best", RESULT, best[0]);
+    graph.output("which", RESULT, best[1]);
+    check(&graph, &[("x", Tensor { shape: vec![3, 6], data: Data::F32(rows) })]);
+}
+
+#[test]
+fn what_has_no_kernel_is_an_error() {
     let options = nnc::schedule::Options { target: nnc::lane::Target::AVX512 };
+    let mut graph = Graph::new("early");
+    let x = graph.input("x", InputRole::Arg, f32s(&[]), Origin::default());
+    let slope = graph.push(Op::Grad, vec![x, x], vec![f32s(&[])], Origin::default())[0];
+    graph.output("y", RESULT, slope);
     assert_eq!(nnc::schedule::plan(&graph, &options).unwrap_err().code.0, 901);
 
     let mut graph = Graph::new("wide");

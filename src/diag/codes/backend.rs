@@ -22,13 +22,14 @@ Convert to `f32` or `i32` before computing.
         code: Code(901),
         title: "no kernel for this operation",
         text: "\
-The operation has a meaning and a gradient, but the CPU back end cannot run it yet.
+An operation reached the back end that only earlier stages know: a gradient that was not expanded, or a composite that
+was not inlined.
 
 ```nn
-let (best, which) = top_k(scores, 5)          // E0901
+let slope = grad(loss, wrt: w)          // expanded before the back end in every pipeline
 ```
 
-Express it through other operations: `argmax` for the largest, `max` and `where` for masks.
+No program should cause this through `nnc`: please report the program that does.
 ",
     },
 ];
