@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod eval;
 mod explain;
+mod fmt;
 mod ir;
 mod new;
 mod output;
@@ -63,6 +64,7 @@ enum Command {
     Predict(predict::Options),
     Bench(bench::Options),
     Explain(explain::Options),
+    Fmt(fmt::Options),
 }
 
 /// The program, and values for its settings and top-level `let`s.
@@ -89,7 +91,7 @@ struct Machine {
 impl Machine {
     fn options(&self) -> MachineOptions {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        MachineOptions { threads: self.threads.unwrap_or(cores).max(1), portable: self.portable }
+        MachineOptions { threads: self.threads.unwrap_or(cores).max(1), portable: self.portable, profile: false }
     }
 }
 
@@ -112,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Predict(options) => predict::run(&options, &output),
         Command::Bench(options) => bench::run(&options, &output),
         Command::Explain(options) => explain::run(&options),
+        Command::Fmt(options) => fmt::run(&options, &output),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -25,6 +25,8 @@ pub struct CodegenOptions {
     pub wide: bool,
     /// Threads that compile.
     pub threads: usize,
+    /// Also make each launch callable by itself.
+    pub profile: bool,
 }
 
 /// The forms of a kernel that can be shown.
@@ -63,7 +65,7 @@ pub fn compile(program: &StepProgram, options: &CodegenOptions) -> Result<Compil
     let (distinct, index) = distinct(&program.kernels);
     let kernels = kernels::compile_all(&distinct, isa.as_ref(), options)?;
     let calls = calls(program, &kernels, &index);
-    let module = Module::new(isa, &kernels, &calls)?;
+    let module = Module::new(isa, &kernels, &calls, options.profile)?;
     Ok(Compiled { program: program.clone(), kernels, index, module })
 }
 
@@ -71,7 +73,7 @@ pub fn compile(program: &StepProgram, options: &CodegenOptions) -> Result<Compil
 pub fn single(kernel: &lane::Kernel, machine: Machine) -> Result<Module, Diagnostic> {
     let call = call(0, kernel, 0, false);
     let kernel = CompiledKernel { name: kernel.name.clone(), lane: kernel.clone(), machine, wide: false };
-    Module::new(clif::isa::host()?, &[kernel], &[call])
+    Module::new(clif::isa::host()?, &[kernel], &[call], false)
 }
 
 impl Compiled {
@@ -80,6 +82,11 @@ impl Compiled {
     }
 
     /// The compiled form of kernel `kernel` of the program.
+    /// A step function for each launch by itself, where the options asked for them.
+    pub fn single(&self) -> &[StepFn] {
+        self.module.single()
+    }
+
     pub fn kernel(&self, kernel: usize) -> &CompiledKernel {
         &self.kernels[self.index[kernel]]
     }

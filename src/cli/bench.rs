@@ -3,6 +3,7 @@
 use super::output::{Failure, Output};
 use super::{Machine, Program};
 use crate::driver::bench::{self, Timing};
+use crate::driver::compile::MachineOptions;
 use crate::driver::run::{Run, Start};
 use clap::Args;
 use serde_json::json;
@@ -21,20 +22,25 @@ pub struct Options {
     /// How long to time, after 50 steps that are not counted
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
+    /// Also show the time of each launch
+    #[arg(long)]
+    kernels: bool,
 }
 
 pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
     let session = output.open(&options.program)?;
     let fail = |d| Failure::run(d, &session);
-    let run = Run::new(&session, None, &options.machine.options(), Start::Weights).map_err(fail)?;
+    let machine = MachineOptions { profile: options.kernels, ..options.machine.options() };
+    let run = Run::new(&session, None, &machine, Start::Weights).map_err(fail)?;
     if let Some(path) = &options.weights {
         run.load_weights(path).map_err(fail)?;
     }
-    let Timing { milliseconds, losses, first } = bench::steps(&run, options.seconds).map_err(fail)?;
+    let Timing { milliseconds, losses, first, kernels } = bench::steps(&run, options.seconds).map_err(fail)?;
     if output.json {
         println!("{}", json!({ "reason": "bench", "ms": milliseconds, "losses": losses, "first_step_s": first }));
     } else {
         println!("{milliseconds:.3} ms/step; loss at steps 1, 2, 50: {losses:?}");
     }
+    kernels.iter().for_each(|(name, microseconds)| println!("{microseconds:10.1} µs  {name}"));
     Ok(())
 }

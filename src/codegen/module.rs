@@ -17,6 +17,8 @@ pub struct Module {
     /// `None` only while it is dropped.
     jit: Option<JITModule>,
     step: StepFn,
+    /// A step function for each launch by itself, for profiles.
+    single: Vec<StepFn>,
 }
 
 fn failed(e: ModuleError) -> Diagnostic {
@@ -24,8 +26,13 @@ fn failed(e: ModuleError) -> Diagnostic {
 }
 
 impl Module {
-    /// Defines all kernels, the barrier and the step function.
-    pub fn new(isa: OwnedTargetIsa, kernels: &[CompiledKernel], calls: &[Call]) -> Result<Module, Diagnostic> {
+    /// Defines all kernels, the barrier and the step function; with `profile` also one step function a launch.
+    pub fn new(
+        isa: OwnedTargetIsa,
+        kernels: &[CompiledKernel],
+        calls: &[Call],
+        profile: bool,
+    ) -> Result<Module, Diagnostic> {
         let mut builder = JITBuilder::with_isa(isa, default_libcall_names());
         let memory =
             ArenaMemoryProvider::new_with_size(RESERVED).map_err(|e| errors::internal("jit", &e.to_string()))?;
@@ -34,12 +41,22 @@ impl Module {
         let mut definer = Definer { jit: JITModule::new(builder) };
         let ids = kernels.iter().map(|k| definer.kernel(k)).collect::<Result<Vec<_>, _>>()?;
         let barrier = definer.barrier()?;
-        let id = definer.step(&ids, barrier, calls)?;
+        let id = definer.step("step", &ids, barrier, calls)?;
+        let launches = if profile { calls } else { &[] };
+        let single = launches.iter().enumerate();
+        let single = single
+            .map(|(i, call)| definer.step(&format!("launch{i}"), &ids, barrier, std::slice::from_ref(call)))
+            .collect::<Result<Vec<_>, _>>()?;
         let mut jit = definer.jit;
         jit.finalize_definitions().map_err(failed)?;
-        // SAFETY: the function was emitted with `step_signature`, which is `StepFn`'s; the module owns its code.
-        let step = unsafe { std::mem::transmute::<*const u8, StepFn>(jit.get_finalized_function(id)) };
-        Ok(Module { jit: Some(jit), step })
+        // SAFETY: the functions were emitted with `step_signature`, which is `StepFn`'s; the module owns their code.
+        let function = |id| unsafe { std::mem::transmute::<*const u8, StepFn>(jit.get_finalized_function(id)) };
+        let (step, single) = (function(id), single.into_iter().map(function).collect());
+        Ok(Module { step, single, jit: Some(jit) })
+    }
+
+    pub fn single(&self) -> &[StepFn] {
+        &self.single
     }
 
     pub fn step(&self) -> StepFn {
@@ -100,9 +117,9 @@ impl Definer {
         self.define(id, context)
     }
 
-    fn step(&mut self, kernels: &[FuncId], barrier: FuncId, calls: &[Call]) -> Result<FuncId, Diagnostic> {
+    fn step(&mut self, name: &str, kernels: &[FuncId], barrier: FuncId, calls: &[Call]) -> Result<FuncId, Diagnostic> {
         let signature = clif::step::step_signature(self.isa());
-        let id = self.declare("step", Linkage::Local, &signature)?;
+        let id = self.declare(name, Linkage::Local, &signature)?;
         let mut context = self.jit.make_context();
         let kernels = kernels.iter().map(|&k| self.jit.declare_func_in_func(k, &mut context.func)).collect();
         let barrier = self.jit.declare_func_in_func(barrier, &mut context.func);

@@ -2,10 +2,12 @@
 
 use super::run::Run;
 use crate::diag::Diagnostic;
-use crate::sema::model::PhaseKind;
+use crate::runtime::Executable;
+use crate::schedule::Launch;
+use crate::sema::model::{Phase, PhaseKind};
 use crate::train::fit::phase_of;
 use crate::train::metrics::Metrics;
-use crate::train::phases::{Compile, PhaseRunner, Scalars, Sources};
+use crate::train::phases::{Compile, PhaseRunner, Scalars, Sources, errors};
 use std::time::Instant;
 
 pub struct Timing {
@@ -15,6 +17,8 @@ pub struct Timing {
     pub losses: [f64; 3],
     /// Seconds from compiling to the end of the first step.
     pub first: f64,
+    /// Name and mean microseconds of each launch, where the run was compiled for profiles.
+    pub kernels: Vec<(String, f64)>,
 }
 
 /// Steps before the clock starts: the last of them gives the third loss.
@@ -27,11 +31,11 @@ pub fn steps(run: &Run, seconds: f64) -> Result<Timing, Diagnostic> {
     let compile: Box<Compile> = Box::new(|p, batch, rows| run.compiler.compile(p, batch, rows));
     let mut runner = PhaseRunner::new(phase, &sources, &compile)?;
     let rows: Vec<i32> = runner.rows.iter().take(phase.pipeline.batch).map(|&r| r as i32).collect();
+    let scalars = |step| Scalars { step, total: 1_000_000, epoch: 1, seed: run.train.settings.seed };
     let mut done = 0;
     let mut step = || {
         done += 1;
-        let at = Scalars { step: done, total: 1_000_000, epoch: 1, seed: run.train.settings.seed };
-        runner.run(&rows, at, &mut Metrics::default()).map(|o| o.loss.unwrap_or(f64::NAN))
+        runner.run(&rows, scalars(done), &mut Metrics::default()).map(|o| o.loss.unwrap_or(f64::NAN))
     };
     let started = Instant::now();
     let mut losses = vec![step()?];
@@ -48,5 +52,24 @@ pub fn steps(run: &Run, seconds: f64) -> Result<Timing, Diagnostic> {
     }
     times.sort_by(f64::total_cmp);
     let losses = [losses[0], losses[1], losses[WARM_UP as usize - 1]];
-    Ok(Timing { milliseconds: times[times.len() / 2], losses, first })
+    let kernels = kernels(runner.executable(rows.len())?, phase)?;
+    Ok(Timing { milliseconds: times[times.len() / 2], losses, first, kernels })
+}
+
+/// Steps over which the times of launches are averaged.
+const PROFILED: usize = 50;
+
+fn kernels(executable: &mut Executable, phase: &Phase) -> Result<Vec<(String, f64)>, Diagnostic> {
+    let mut times = vec![0.0; executable.compiled().single().len()];
+    for _ in 0..PROFILED {
+        executable.run_timed(&mut times).map_err(|fault| errors::fault(phase, &fault))?;
+    }
+    let program = executable.program();
+    let name = |l: &Launch| {
+        let kernel = &program.kernels[l.kernel];
+        let wide = if executable.compiled().kernel(l.kernel).wide { "" } else { " (portable)" };
+        format!("{} over {}{wide}", kernel.name, kernel.points())
+    };
+    let mean = |seconds: f64| seconds / PROFILED as f64 * 1e6;
+    Ok(program.launches.iter().map(name).zip(times.into_iter().map(mean)).collect())
 }

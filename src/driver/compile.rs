@@ -19,6 +19,8 @@ pub struct MachineOptions {
     pub threads: usize,
     /// Only Cranelift's 128-bit code.
     pub portable: bool,
+    /// Make each launch callable by itself.
+    pub profile: bool,
 }
 
 /// Compiles phases of one program; all its executables share the state and the thread pool.
@@ -38,7 +40,7 @@ pub struct Backend {
 impl Backend {
     pub fn new(portable: bool, threads: usize) -> Backend {
         let wide = codegen::x86::host_target().filter(|_| !portable);
-        let codegen = CodegenOptions { wide: wide.is_some(), threads };
+        let codegen = CodegenOptions { wide: wide.is_some(), threads, profile: false };
         Backend { codegen, target: wide.unwrap_or(Target::CLIF) }
     }
 
@@ -63,7 +65,8 @@ impl Backend {
 
 impl Compiler {
     pub fn new(machine: &MachineOptions) -> Compiler {
-        let backend = Backend::new(machine.portable, machine.threads);
+        let mut backend = Backend::new(machine.portable, machine.threads);
+        backend.codegen.profile = machine.profile;
         Compiler { state: RefCell::default(), pool: Arc::new(Pool::new(machine.threads)), backend }
     }
 

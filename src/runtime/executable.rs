@@ -2,7 +2,7 @@
 
 use super::{Memory, Pool, SharedBytes, StateStore, errors, layout};
 use crate::codegen::clif::step::{Line, StepContext};
-use crate::codegen::{Compiled, errors as codegen_errors};
+use crate::codegen::{Compiled, StepFn, errors as codegen_errors};
 use crate::diag::Diagnostic;
 use crate::ops::DType;
 use crate::schedule::{Buffer, BufferId, Outcome, Place, StepProgram};
@@ -241,6 +241,23 @@ impl Executable {
         if self.options.poison {
             self.arena.fill(0xff);
         }
+        self.call(self.compiled.step())?;
+        self.copy_updates();
+        Ok(())
+    }
+
+    /// Runs a step launch by launch and adds the seconds of each to `times`; the program must be compiled for profiles.
+    pub fn run_timed(&mut self, times: &mut [f64]) -> Result<(), Fault> {
+        for (&launch, time) in self.compiled.single().iter().zip(times) {
+            let started = std::time::Instant::now();
+            self.call(launch)?;
+            *time += started.elapsed().as_secs_f64();
+        }
+        self.copy_updates();
+        Ok(())
+    }
+
+    fn call(&self, function: StepFn) -> Result<(), Fault> {
         let context = StepContext {
             args: self.args.as_ptr(),
             fault: AtomicU32::new(0),
@@ -249,12 +266,11 @@ impl Executable {
         };
         // SAFETY: the pointers are those of this program's buffers, each `bytes()` long and alive: `self` owns them or
         // a share. Memory is not `Sync`, so nothing else touches it while this thread is in here.
-        unsafe { self.pool.run(self.compiled.step(), &context) };
+        unsafe { self.pool.run(function, &context) };
         match context.fault.into_inner() {
-            0 => self.copy_updates(),
-            launch => return Err(self.index_fault(launch as usize - 1)),
+            0 => Ok(()),
+            launch => Err(self.index_fault(launch as usize - 1)),
         }
-        Ok(())
     }
 
     fn index_fault(&self, launch: usize) -> Fault {

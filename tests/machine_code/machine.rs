@@ -30,7 +30,8 @@ pub fn check(graph: &Graph, inputs: &[(&str, Tensor)]) -> StepProgram {
 
 /// The bytes of the outputs, in order; after two runs, so that the second meets what the first left behind.
 fn run(program: &StepProgram, inputs: &[(&str, Tensor)], workers: usize) -> Vec<Vec<u8>> {
-    let compiled = compile(program, &CodegenOptions { wide: false, threads: 2 }).unwrap_or_else(|e| panic!("{e:?}"));
+    let compiled = compile(program, &CodegenOptions { wide: false, threads: 2, profile: false })
+        .unwrap_or_else(|e| panic!("{e:?}"));
     let mut store = StateStore::new();
     let pool = Arc::new(Pool::new(workers));
     let mut executable = Executable::new(compiled, pool, &mut store, RunOptions { poison: true }).unwrap();

@@ -59,7 +59,7 @@ impl Builder {
     }
 
     fn executable(&self, store: &mut StateStore, workers: usize) -> Result<Executable, Diagnostic> {
-        let compiled = compile(&self.0, &CodegenOptions { wide: false, threads: 2 })?;
+        let compiled = compile(&self.0, &CodegenOptions { wide: false, threads: 2, profile: false })?;
         Executable::new(compiled, Arc::new(Pool::new(workers)), store, RunOptions { poison: true })
     }
 }
@@ -289,7 +289,7 @@ fn identical_kernels_are_compiled_once() {
     let [x, y, z] = [(); 3].map(|()| b.arena(f32s(4)));
     b.launch(0, &[x, y, z], false);
     b.launch(1, &[x, z, y], true);
-    let compiled = compile(&b.0, &CodegenOptions { wide: false, threads: 2 }).unwrap();
+    let compiled = compile(&b.0, &CodegenOptions { wide: false, threads: 2, profile: false }).unwrap();
     assert_eq!(compiled.distinct_kernels().len(), 2);
     assert_eq!(compiled.kernel(1).name, "scale");
     for (stage, text) in [(Stage::Lane, "fmul"), (Stage::Clif, "fmul"), (Stage::Asm, "ret")] {
