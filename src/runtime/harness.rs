@@ -3,8 +3,8 @@
 use super::Pool;
 use crate::codegen::clif::isa;
 use crate::codegen::clif::step::{Line, StepContext};
-use crate::codegen::{self, Machine};
-use crate::lane::{Kernel, interp, parse::parse, verify::verify};
+use crate::codegen::{self, Machine, x86};
+use crate::lane::{Kernel, Target, interp, parse::parse, verify::verify};
 use crate::ops::DType;
 use std::sync::atomic::AtomicU32;
 
@@ -31,12 +31,31 @@ pub fn run_clif(kernel: &Kernel, buffers: &mut [Vec<u8>], workers: usize) -> boo
     run(kernel, codegen::machine(kernel, isa::host().unwrap().as_ref()).unwrap(), buffers, workers)
 }
 
-/// Asserts that Cranelift's code and the interpreter leave the same bits (NaN as a class) in all buffers.
-pub fn check_clif(text: &str, buffers: &[Vec<u8>]) {
+/// Asserts that all emitters and the interpreter leave the same bits (NaN as a class) in all buffers.
+pub fn check(text: &str, buffers: &[Vec<u8>]) {
+    check_with(text, buffers, |kernel| codegen::machine(kernel, isa::host().unwrap().as_ref()).unwrap());
+    if let Some(target) = x86::host_target() {
+        check_with(&widened(text), buffers, |kernel| wide(kernel, target));
+    }
+}
+
+/// Machine code of the wide emitter, which must take the kernel.
+pub fn wide(kernel: &Kernel, target: Target) -> Machine {
+    let bytes = x86::emit(kernel, target).unwrap_or_else(|| panic!("the wide emitter refuses\n{kernel}"));
+    Machine { bytes, alignment: 64 }
+}
+
+/// The kernel with 16 lanes in each vector: counts of accesses stay.
+fn widened(text: &str) -> String {
+    let narrow = ["f32x4", "f32x8", "i32x4", "i32x8", "mask4", "mask8"];
+    narrow.iter().fold(text.to_string(), |text, ty| text.replace(ty, &format!("{}16", &ty[..ty.len() - 1])))
+}
+
+fn check_with(text: &str, buffers: &[Vec<u8>], emit: impl Fn(&Kernel) -> Machine) {
     let kernel = kernel(text);
     let (mut expected, mut found) = (buffers.to_vec(), buffers.to_vec());
     let expected_fault = interp::run(&kernel, &mut expected, 0, kernel.points as i64);
-    let found_fault = run_clif(&kernel, &mut found, 1);
+    let found_fault = run(&kernel, emit(&kernel), &mut found, 1);
     assert_eq!(found_fault, expected_fault, "fault of {text}");
     for (i, &dtype) in kernel.buffers.iter().enumerate() {
         same_bits(dtype, &expected[i], &found[i], &format!("b{i} of {text}\ninputs {buffers:?}"));

@@ -1,9 +1,9 @@
-//! Every lane operation: Cranelift's code against the interpreter, in bits.
+//! Every lane operation: the code of all emitters against the interpreter, in bits.
 
 use crate::lane::print::{COMPARES, TREE_OPS, VEC_OPS};
 use crate::lane::{LaneKind, VecOp};
 use crate::ops::DType;
-use crate::runtime::harness::{Noise, check_clif, kernel, run_clif};
+use crate::runtime::harness::{Noise, check, kernel, run_clif};
 
 /// Element type and vector type of a kind.
 fn names(kind: LaneKind, lanes: usize) -> (DType, String) {
@@ -35,7 +35,7 @@ fn check_op(op: &str, arity: usize, from: LaneKind, to: LaneKind, lanes: usize) 
     let mut noise = Noise(lanes as u64);
     let mut data: Vec<_> = (0..arity).map(|_| noise.elements(in_type, 12 * lanes)).collect();
     data.push(vec![0xaa; 12 * lanes * out_type.size()]);
-    check_clif(&text, &data);
+    check(&text, &data);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn constant_shifts() {
                    store b1[v0 + 0] count 8, v4
                  }}"
             );
-            check_clif(&text, &[Noise(7).elements(DType::I32, 8), vec![0; 32]]);
+            check(&text, &[Noise(7).elements(DType::I32, 8), vec![0; 32]]);
         }
     }
 }
@@ -101,7 +101,7 @@ fn selections() {
         );
         let mut noise = Noise(3);
         let data = [DType::Bool, dtype, dtype, dtype].map(|d| noise.elements(d, 16));
-        check_clif(&text, &data);
+        check(&text, &data);
     }
 }
 
@@ -125,7 +125,7 @@ fn check_copy(load: &str, store: &str) {
         let mut noise = Noise(load.len() as u64);
         let offsets: Vec<u8> = (0..16).flat_map(|l| ((l * 7 + 3) % 41 - 5i32).to_le_bytes()).collect();
         let [from, to] = [(); 2].map(|()| noise.elements(dtype, 64));
-        check_clif(&text, &[from, to, offsets, noise.elements(DType::Bool, 16)]);
+        check(&text, &[from, to, offsets, noise.elements(DType::Bool, 16)]);
     }
 }
 
@@ -168,7 +168,7 @@ kernel k(f32, f32) points 1 {
   v8: mask4 = cmp.eq v5, v7
   store b1[v0 + 0] indexed v5 mask v8, v6
 }";
-    check_clif(text, &[vec![1, 2, 3, 4], vec![0; 4]]);
+    check(text, &[vec![1, 2, 3, 4], vec![0; 4]]);
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn check_index(op: &str, constant: i64) {
            }}
          }}"
     );
-    check_clif(&text, &[vec![0; 100]]);
+    check(&text, &[vec![0; 100]]);
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn conditions_of_indices() {
                }}
              }}"
         );
-        check_clif(&text, &[vec![9; 5]]);
+        check(&text, &[vec![9; 5]]);
     }
 }
 
@@ -247,7 +247,7 @@ kernel k(f32, f32) points 9 {
   }
 }";
     let floats: Vec<u8> = (0..16).flat_map(|i| (i as f32 * 0.75 - 3.0).to_le_bytes()).collect();
-    check_clif(text, &[floats, vec![0; 4 * 36]]);
+    check(text, &[floats, vec![0; 4 * 36]]);
 }
 
 #[test]
@@ -265,7 +265,7 @@ kernel k(i32, i32) points 1 {
   v9: i32x16 = select v7, v8, v6
   store b1[v0 + 16] count 16, v9
 }";
-    check_clif(text, &[Noise(1).elements(DType::I32, 16), vec![0; 128]]);
+    check(text, &[Noise(1).elements(DType::I32, 16), vec![0; 128]]);
 }
 
 #[test]
@@ -286,8 +286,8 @@ fn faults() {
         )
     };
     for last in ["fault v5", "fault_if v7", ""] {
-        check_clif(&text(last), &[vec![0; 24]]);
-        check_clif(&text(last).replace("isplat 4", "isplat 9").replace("iconst 4", "iconst 9"), &[vec![0; 24]]);
+        check(&text(last), &[vec![0; 24]]);
+        check(&text(last).replace("isplat 4", "isplat 9").replace("iconst 4", "iconst 9"), &[vec![0; 24]]);
     }
 }
 

@@ -1,7 +1,7 @@
-//! Tile kernels all the way (expand, place, Cranelift, step function) against the tile interpreter, in bits.
+//! Tile kernels all the way (expand, place, every emitter, step function) against the tile interpreter, in bits.
 
-use crate::codegen::{self, clif::isa};
-use crate::lane::{Target, place, verify::verify};
+use crate::codegen::{self, Machine, clif::isa, x86};
+use crate::lane::{self, Target, place, verify::verify};
 use crate::ops::DType;
 use crate::runtime::harness::{self, Noise, same_bits};
 use crate::tile::interp::{self, BufferData};
@@ -34,14 +34,29 @@ fn check(text: &str, workers: usize) {
     compare(text, params.iter().map(|p| data(p, &mut noise)).collect(), workers);
 }
 
-fn compare(text: &str, mut expected: Vec<BufferData>, workers: usize) {
+/// Runs a kernel through all emitters.
+fn compare(text: &str, data: Vec<BufferData>, workers: usize) {
+    let clif = |lane: &lane::Kernel| codegen::machine(lane, isa::host().unwrap().as_ref()).unwrap();
+    compare_with(text, data.clone(), workers, Target::CLIF, clif);
+    if let Some(target) = x86::host_target() {
+        compare_with(text, data, workers, target, |lane| harness::wide(lane, target));
+    }
+}
+
+fn compare_with(
+    text: &str,
+    mut expected: Vec<BufferData>,
+    workers: usize,
+    target: Target,
+    emit: impl Fn(&lane::Kernel) -> Machine,
+) {
     let kernel: Kernel = parse(text).unwrap();
     let mut found: Vec<_> = expected.iter().map(bytes).collect();
     let fault = interp::run(&kernel, &mut expected, 0..kernel.points()).unwrap();
 
-    let lane = place::place(&expand::expand(&kernel), Target::CLIF);
+    let lane = place::place(&expand::expand(&kernel), target);
     verify(&lane).unwrap_or_else(|e| panic!("{e}\n{lane}"));
-    let machine = codegen::machine(&lane, isa::host().unwrap().as_ref()).unwrap();
+    let machine = emit(&lane);
     assert_eq!(harness::run(&lane, machine, &mut found, workers), fault, "fault of {}", kernel.name);
     for (param, (e, f)) in kernel.params.iter().zip(expected.iter().zip(&found)) {
         same_bits(param.dtype, &bytes(e), f, &format!("`{}` of\n{text}\n{lane}", param.name));
