@@ -293,10 +293,14 @@ pub struct Batch {
     pub count: Dim,
 }
 
-/// What the source stores for a field: idx bytes of the field's shape, csv one number for each column.
+/// What the source stores for a field: idx bytes of the field's shape; csv one number for each column that a formula
+/// uses, and for a field that is nothing but a column its shape (`x: f32[3]` reads x0, x1 and x2).
 fn stored_type(source: &SourceKind, field: &Field) -> Type {
+    let bare = field.value.as_ref().is_none_or(is_raw_column);
     match source.name {
         "idx" => Type::new(DType::U8, field.row.shape.clone()),
+        _ if bare && field.row.dtype.is_float() => Type::new(DType::F32, field.row.shape.clone()),
+        _ if bare => Type::new(DType::I32, field.row.shape.clone()),
         _ if field.row.dtype.is_float() => Type::scalar(DType::F32),
         _ => Type::scalar(DType::I32),
     }

@@ -103,12 +103,11 @@ impl Defs {
         (!known).then(|| unknown_import(name, suggest(&name.text, self.library.keys().map(|k| &**k))))
     }
 
-    /// What `name` means in `file`: a library file sees the library first, so that a user's definition of the same
-    /// name does not change how the library works.
+    /// What `name` means in `file`: a library file sees the library alone, so that nothing the user defines changes
+    /// how the library works.
     pub fn get(&self, name: &str, file: FileId) -> Option<&Def> {
-        let (first, second) =
-            if file == self.user_file { (&self.user, &self.library) } else { (&self.library, &self.user) };
-        first.get(name).or_else(|| second.get(name))
+        let of_user = self.user.get(name).filter(|_| self.is_user(file));
+        of_user.or_else(|| self.library.get(name))
     }
 
     pub fn is_user(&self, file: FileId) -> bool {

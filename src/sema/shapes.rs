@@ -4,6 +4,7 @@
 //! A term with an unknown capital (`2 * D`) waits until all arguments were seen and is then solved.
 
 use super::checker::Checker;
+use super::defs::Def;
 use super::scope::{BoundDim, Owner, Pack, is_capital};
 use super::terms::{collect_capitals, expr_text};
 use super::value::Value;
@@ -165,7 +166,7 @@ impl Checker {
         names.retain(|n| {
             self.find_dim(&n.text).is_none()
                 && self.find_pack(&n.text).is_none()
-                && self.defs.get(&n.text, n.span.file).is_none()
+                && !matches!(self.defs.get(&n.text, n.span.file), Some(Def::Let(_)))
         });
         names.dedup_by(|a, b| a.text == b.text);
         names
