@@ -54,7 +54,8 @@ struct Scope {
 
 struct Head {
     var: Var,
-    size: usize,
+    lo: Index,
+    hi: Index,
     step: usize,
     /// (init, inner)
     carries: Vec<(Value, Value)>,
@@ -165,11 +166,24 @@ impl Builder {
             self.whole(axis, role);
             return inits.to_vec();
         }
+        let (lo, hi) = (Index::Const(0), Index::Const(axis.size));
+        self.head(axis, step, role, inits, lo, hi)
+    }
+
+    /// Opens a loop over the points of an axis that lie in `lo..hi`, expressions of axes around it.
+    pub fn begin_within(&mut self, axis: Axis, lo: &Lin, hi: &Lin, inits: &[Value]) -> Vec<Value> {
+        self.scopes.push(Scope::default());
+        let lo = Index::Max(Box::new(Index::Const(0)), Box::new(self.expr(lo)));
+        let hi = Index::Min(Box::new(Index::Const(axis.size)), Box::new(self.expr(hi)));
+        self.head(axis, 1, Role::Point, inits, lo, hi)
+    }
+
+    fn head(&mut self, axis: Axis, step: usize, role: Role, inits: &[Value], lo: Index, hi: Index) -> Vec<Value> {
         let var = self.var();
         self.bind(axis, var, step, role);
         let inner: Vec<Value> = inits.iter().map(|v| self.fresh_like(*v)).collect();
         let carries = inits.iter().copied().zip(inner.iter().copied()).collect();
-        self.scope().head = Some(Head { var, size: axis.size as usize, step, carries });
+        self.scope().head = Some(Head { var, lo, hi, step, carries });
         inner
     }
 
@@ -179,15 +193,13 @@ impl Builder {
         let Some(head) = scope.head else {
             return self.dissolve(scope, yields);
         };
-        let carries: Vec<Carry> = head
-            .carries
-            .into_iter()
-            .map(|(init, inner)| Carry { init, inner, result: self.fresh_like(init) })
-            .collect();
+        let carry =
+            |(init, inner): &(Value, Value)| Carry { init: *init, inner: *inner, result: self.fresh_like(*init) };
+        let carries: Vec<Carry> = head.carries.iter().map(carry).collect();
         let results = carries.iter().map(|c| c.result).collect();
-        let (lo, hi) = (Index::Const(0), Index::Const(head.size as i64));
+        let Head { var, lo, hi, step, .. } = head;
         let (body, yields) = (scope.body, yields.to_vec());
-        self.scope().body.push(Stmt::For(For { var: head.var, lo, hi, step: head.step, carries, body, yields }));
+        self.scope().body.push(Stmt::For(For { var, lo, hi, step, carries, body, yields }));
         results
     }
 

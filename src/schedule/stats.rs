@@ -9,7 +9,7 @@ pub struct Stats {
     pub launches: usize,
     pub barriers: usize,
     pub arena_bytes: usize,
-    /// Floating-point operations of contractions in one run; a multiply-add is two.
+    /// Floating-point operations of contractions in one run, at most (loops may leave out zeros); a multiply-add is two.
     pub flops: u64,
 }
 
@@ -43,8 +43,7 @@ fn count(kernel: &Kernel, body: &[Stmt], around: &mut Vec<Around>) -> u64 {
                 total += 2 * products([acc.rows, acc.cols, inner], around);
             }
             Stmt::For(inner) => {
-                let Index::Const(size) = inner.hi else { continue };
-                around.push((inner.var, size as usize, inner.step));
+                around.push((inner.var, most(&inner.hi), inner.step));
                 total += count(kernel, &inner.body, around);
                 around.pop();
             }
@@ -52,6 +51,15 @@ fn count(kernel: &Kernel, body: &[Stmt], around: &mut Vec<Around>) -> u64 {
         }
     }
     total
+}
+
+/// A loop's end at most: loops start at 0 or later.
+fn most(end: &Index) -> usize {
+    match end {
+        Index::Const(n) => *n as usize,
+        Index::Min(a, b) => most(a).min(most(b)),
+        _ => usize::MAX,
+    }
 }
 
 /// Elements that the extents meet over all iterations: a blocked axis meets its loop's length in all.

@@ -8,6 +8,10 @@ use crate::ops::{DType, Op};
 use crate::schedule::build::Role;
 use crate::tile::{self, TileOp};
 
+/// A right side of so many bytes stays in the second cache: then points follow each other along the rows of the result,
+/// and what the epilogue reads and writes is contiguous. A larger one is gone through once, a block of columns at a time.
+const CACHED: usize = 1 << 19;
+
 pub fn build(emitter: &mut Emitter, site: &Site) {
     let cx = emitter.cx;
     let root = site.root();
@@ -21,8 +25,11 @@ pub fn build(emitter: &mut Emitter, site: &Site) {
     let [b_axis, i, j, k_axis] = [batch, *m, *n, k].map(|n| emitter.b.axis(n));
     let (rows, cols) = tile_size(*m, *n, site.target);
     emitter.b.grid(b_axis, 1, Role::Point);
-    emitter.b.grid(j, cols, Role::Cols);
-    emitter.b.grid(i, rows, Role::Rows);
+    let blocks = [(j, cols, Role::Cols), (i, rows, Role::Rows)];
+    let along_rows = 4 * k * n <= CACHED;
+    for (axis, step, role) in if along_rows { [blocks[1], blocks[0]] } else { blocks } {
+        emitter.b.grid(axis, step, role);
+    }
 
     let [bl, il, jl, kl] = [b_axis, i, j, k_axis].map(Lin::axis);
     let place = |shape: &[usize], matrix: [&Lin; 2]| {

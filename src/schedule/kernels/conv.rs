@@ -5,8 +5,9 @@ use super::super::eval::Emitter;
 use super::super::index::{Axis, Coord, Lin};
 use super::contract::{Sides, contract, finish, k_step, tile_size};
 use super::{Site, ZERO};
-use crate::ops::{DType, Op, Window};
+use crate::ops::{DType, Literal, Op, Window};
 use crate::schedule::build::Role;
+use crate::schedule::context::Context;
 use crate::tensor::Value;
 use crate::tile;
 
@@ -17,6 +18,8 @@ struct Conv<'a> {
     window: &'a Window,
     x: &'a [usize],
     w: &'a [usize],
+    /// First and last line of x that is not padding, where it is padded.
+    lines: Option<(i64, i64)>,
     args: &'a [Value],
     image: Axis,
     group: Axis,
@@ -33,7 +36,8 @@ pub fn build(emitter: &mut Emitter, site: &Site) {
     let per_group = outs / groups;
     let [image, group, row, col, out] = [images, *groups, height, width, per_group].map(|n| emitter.b.axis(n));
     let (x, w) = (cx.shape(inst.args[0]), cx.shape(inst.args[1]));
-    let conv = Conv { window, x, w, args: &inst.args, image, group, row, col, out };
+    let lines = lines(cx, inst.args[0], window);
+    let conv = Conv { window, x, w, lines, args: &inst.args, image, group, row, col, out };
 
     let (rows, cols) = tile_size(width, per_group, site.target);
     for axis in [image, row, group] {
@@ -57,6 +61,16 @@ pub fn build(emitter: &mut Emitter, site: &Site) {
     }
 }
 
+/// Lines of zeros above and below an image are left out of the sum; what lies between them, or nothing to leave out.
+fn lines(cx: &Context, x: Value, window: &Window) -> Option<(i64, i64)> {
+    let (Op::Pad { pads }, [image, fill]) = (cx.op(x), cx.def(x).args.as_slice()) else { return None };
+    let pad = &pads[1];
+    let zeros = matches!(cx.op(*fill), Op::Const(Literal::Float(0.0)));
+    let plain = zeros && pad.interior == 0 && window.dilation[0] == 1 && window.size[0] > 1;
+    let padded = pad.low > 0 || pad.high > 0;
+    (plain && padded).then(|| (pad.low, pad.low + cx.shape(*image)[1] as i64))
+}
+
 impl Axis {
     pub fn lin(self) -> Lin {
         Lin::axis(self)
@@ -72,7 +86,13 @@ impl Conv<'_> {
             return self.over_channels(emitter, init, k, kh * kw * ci, &tap);
         }
         let [r, c, k] = [kh, kw, ci].map(|n| emitter.b.axis(n));
-        let outer = emitter.b.begin(r, 1, Role::Point, &[init]);
+        let outer = match self.lines {
+            Some((first, end)) => {
+                let above = self.row.lin().scale(-(self.window.stride[0] as i64));
+                emitter.b.begin_within(r, &above.clone().offset(first), &above.offset(end), &[init])
+            }
+            None => emitter.b.begin(r, 1, Role::Point, &[init]),
+        };
         let inner = emitter.b.begin(c, 1, Role::Point, &outer)[0];
         let sum = self.over_channels(emitter, inner, k, k_step(ci), &[r.lin(), c.lin(), k.lin()]);
         let sums = emitter.b.end(&[sum]);
