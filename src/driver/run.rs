@@ -11,7 +11,7 @@ use crate::train::fit::{Ended, Fit, phase_of, run_all};
 use crate::train::folder::RunFolder;
 use crate::train::metrics::Metrics;
 use crate::train::phases::{Compile, PhaseRunner, Scalars, Sources, set_scalars};
-use crate::train::{predict, state};
+use crate::train::{interrupt, predict, state};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -120,11 +120,17 @@ impl<'s> Run<'s> {
 
     /// Trains to the end; `started` is when the command began.
     pub fn fit(&self, started: Instant) -> Result<Ended, Diagnostic> {
+        self.fit_until(started, &|_| interrupt::requested())
+    }
+
+    /// The same, but it stops, as if interrupted, after the step at which `stop` says so.
+    pub fn fit_until(&self, started: Instant, stop: &dyn Fn(u64) -> bool) -> Result<Ended, Diagnostic> {
         let sources = Sources::open(&self.session.model, &self.session.folder())?;
         let compile: Box<Compile> = Box::new(|p, batch, rows| self.compiler.compile(p, batch, rows));
         let model = &self.session.model;
         let progress = self.progress.clone();
         let mut fit = Fit::new(model, self.train, self.state(), &self.folder, &sources, &compile, progress)?;
+        fit.stop = stop;
         fit.after_first_step = Some(Box::new(move || {
             eprintln!("first step after {:.3} s", started.elapsed().as_secs_f64());
         }));

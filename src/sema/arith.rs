@@ -306,7 +306,7 @@ fn compare_floats(op: Compare, x: f64, y: f64) -> bool {
     }
 }
 
-fn compare_ints(op: Compare, x: i64, y: i64) -> bool {
+pub(super) fn compare_ints(op: Compare, x: i64, y: i64) -> bool {
     match op {
         Compare::Eq => x == y,
         Compare::Ne => x != y,

@@ -172,7 +172,7 @@ impl Checker {
     }
 
     /// An error inside the library points at the user's call first.
-    fn show_callers(&self, mut diag: Diagnostic) -> Diagnostic {
+    pub fn show_callers(&self, mut diag: Diagnostic) -> Diagnostic {
         let in_library = diag.labels.first().is_some_and(|l| !self.defs.is_user(l.span.file));
         let call = self.calls.iter().rev().find(|c| self.defs.is_user(c.span.file));
         if let (true, Some(call)) = (in_library, call) {

@@ -37,8 +37,7 @@ impl Checker {
     /// With `nonfinite = skip`, a step in which a check fails changes nothing and its reports weigh nothing, but for
     /// `skipped`, the part of such steps.
     pub(super) fn skip_bad_step(&mut self, phase: &mut PhaseState) -> Checked<()> {
-        let checks = std::mem::take(&mut phase.checks);
-        let Some(((_, first), rest)) = checks.split_first() else { return Ok(()) };
+        let Some(((_, first), rest)) = phase.checks.split_first() else { return Ok(()) };
         let emit = &mut self.graph.emit;
         let good = rest.iter().try_fold(*first, |all, (_, check)| emit.zip(Binary::And, all, *check))?;
         let bad = emit.map(Unary::Not, good)?;

@@ -1,8 +1,10 @@
 //! What the checker returns: a program in which every shape is known up to the opaque dimensions
 //! (batch size, rows of a data set), and everything is a graph of primitive operations.
 
-use crate::ops::Type;
-use crate::ops::dim::Dim;
+use super::arith::compare_ints;
+use crate::diag::Diagnostic;
+use crate::ops::dim::{Bindings, Dim};
+use crate::ops::{Compare, Type};
 use crate::source::Span;
 use crate::tensor::Graph;
 
@@ -186,9 +188,36 @@ pub struct Phase {
     /// The symbol of the batch size in the graph, and of the number of rows of the columns.
     pub batch: Dim,
     pub rows: Dim,
+    /// What the batch size must fulfil.
+    pub requirements: Vec<Requirement>,
     /// Run this phase every so often instead of once an epoch.
     pub every: Option<(u64, Unit)>,
     pub span: Span,
+}
+
+impl Phase {
+    /// The first requirement that does not hold for batches of so many rows.
+    pub fn unmet(&self, batch: usize) -> Option<&Requirement> {
+        let bindings: Bindings = self.batch.symbols().into_iter().map(|s| (s, batch as i64)).collect();
+        self.requirements.iter().find(|r| !r.holds(&bindings))
+    }
+}
+
+/// A `where` condition that depends on the batch size: it is settled once that is known, before the phase runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Requirement {
+    pub op: Compare,
+    pub left: Dim,
+    pub right: Dim,
+    /// What to report where it does not hold.
+    pub error: Diagnostic,
+}
+
+impl Requirement {
+    fn holds(&self, bindings: &Bindings) -> bool {
+        let sides = self.left.eval(bindings).zip(self.right.eval(bindings));
+        sides.is_some_and(|(left, right)| compare_ints(self.op, left, right))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Default)]

@@ -3,7 +3,7 @@
 use super::checker::{Checker, GraphKind, GraphState};
 use super::data::{Batch, DataInfo};
 use super::defs::{did_you_mean, suggest};
-use super::model::{Phase, PhaseKind, Pipeline, Unit};
+use super::model::{Phase, PhaseKind, Pipeline, Requirement, Unit};
 use super::scope::{BoundDim, Frame};
 use super::value::Value;
 use crate::diag::{Code, Diagnostic};
@@ -27,6 +27,21 @@ pub struct PhaseState {
     pub losses: Vec<Report>,
     /// What must be true after the step.
     pub checks: Vec<(String, tensor::Value)>,
+    /// What the batch size must fulfil.
+    pub requirements: Vec<Requirement>,
+}
+
+impl PhaseState {
+    fn new(kind: PhaseKind, size: Dim) -> PhaseState {
+        PhaseState { kind, size, reports: vec![], losses: vec![], checks: vec![], requirements: vec![] }
+    }
+}
+
+/// What elaborating a phase gives beside its graph: the symbols of batch size and stored rows.
+struct Elaborated {
+    batch: Dim,
+    rows: Dim,
+    requirements: Vec<Requirement>,
 }
 
 /// Rows at once in `predict`.
@@ -53,26 +68,27 @@ impl Checker {
         let (state, found) = self.with_graph(state, |c| c.elaborate_phase(each, kind, pipeline.as_ref()));
         self.training = training;
         let graph = state.emit.graph;
-        let (batch, rows) = found;
+        let Elaborated { batch, rows, requirements } = found;
         let title = each.title.as_ref().map(|t| t.text.to_string());
-        Some(Phase { kind, title, pipeline: pipeline?, graph, batch, rows, every, span: each.word.span })
+        let (pipeline, span) = (pipeline?, each.word.span);
+        Some(Phase { kind, title, pipeline, graph, batch, rows, requirements, every, span })
     }
 
-    fn elaborate_phase(&mut self, each: &Each, kind: PhaseKind, pipeline: Option<&Pipeline>) -> (Dim, Dim) {
+    fn elaborate_phase(&mut self, each: &Each, kind: PhaseKind, pipeline: Option<&Pipeline>) -> Elaborated {
         let (size, count) = (self.fresh_symbol("B"), self.fresh_symbol("rows"));
         let ty = Type::new(DType::I32, vec![size.clone()]);
         let origin = Origin { layer: None, span: each.word.span };
         let rows = self.graph.emit.graph.input("rows", InputRole::Rows, ty, origin);
         let batch = Batch { rows, size: size.clone(), count: count.clone() };
-        self.phase = Some(PhaseState { kind, size: size.clone(), reports: vec![], losses: vec![], checks: vec![] });
+        self.phase = Some(PhaseState::new(kind, size.clone()));
         let mut frame = Frame::nested();
         frame.dims.push(("B".into(), BoundDim { dim: size.clone(), span: each.word.span }));
         self.in_frame(frame, |c| {
             c.declare_fields(each, kind, pipeline, &batch);
             c.run_block(&each.body);
         });
-        self.finish_phase(each);
-        (size, count)
+        let requirements = self.finish_phase(each);
+        Elaborated { batch: size, rows: count, requirements }
     }
 
     fn declare_fields(&mut self, each: &Each, kind: PhaseKind, pipeline: Option<&Pipeline>, batch: &Batch) {
@@ -267,8 +283,8 @@ impl Checker {
         self.emit(span).cast(node, DType::F32).ok()
     }
 
-    fn finish_phase(&mut self, each: &Each) {
-        let Some(mut phase) = self.phase.take() else { return };
+    fn finish_phase(&mut self, each: &Each) -> Vec<Requirement> {
+        let Some(mut phase) = self.phase.take() else { return vec![] };
         if self.train.knobs.skip_nonfinite
             && let Err(diag) = self.skip_bad_step(&mut phase)
         {
@@ -289,6 +305,7 @@ impl Checker {
         if phase.kind == PhaseKind::Step && !minimizes {
             self.report(step_without_minimize(&each.word));
         }
+        phase.requirements
     }
 }
 

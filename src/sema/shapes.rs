@@ -5,6 +5,7 @@
 
 use super::checker::Checker;
 use super::defs::Def;
+use super::model::Requirement;
 use super::scope::{BoundDim, Owner, Pack, is_capital};
 use super::terms::{collect_capitals, expr_text};
 use super::value::Value;
@@ -200,6 +201,10 @@ impl Checker {
                     self.report(not_proved(condition, name, call, (&a, &b), true));
                     false
                 }
+                None if self.depends_on_batch(&a, &b) => {
+                    self.require(op, (&a, &b), not_proved(condition, name, call, (&a, &b), true));
+                    true
+                }
                 None => {
                     self.report_open(not_proved(condition, name, call, (&a, &b), false));
                     false
@@ -213,6 +218,24 @@ impl Checker {
                 }
                 None => false,
             },
+        }
+    }
+
+    /// The batch size of a phase is all that two dimensions leave open.
+    fn depends_on_batch(&self, a: &Dim, b: &Dim) -> bool {
+        let Some(phase) = &self.phase else { return false };
+        let batch = phase.size.symbols();
+        a.symbols().into_iter().chain(b.symbols()).all(|s| batch.contains(&s))
+    }
+
+    /// Leaves a condition to be settled when the batch size is known.
+    fn require(&mut self, op: Compare, (left, right): (&Dim, &Dim), error: Diagnostic) {
+        let error = self.show_callers(error);
+        let requirement = Requirement { op, left: left.clone(), right: right.clone(), error };
+        if let Some(phase) = &mut self.phase
+            && !phase.requirements.contains(&requirement)
+        {
+            phase.requirements.push(requirement);
         }
     }
 

@@ -39,6 +39,8 @@ pub struct Fit<'a> {
     total: u64,
     /// Called once after the first step.
     pub after_first_step: Option<Box<dyn FnOnce() + 'a>>,
+    /// Asked after each step, with the number of steps done: is it to stop here?
+    pub stop: &'a dyn Fn(u64) -> bool,
 }
 
 struct Runners<'a> {
@@ -78,6 +80,7 @@ impl<'a> Fit<'a> {
             training,
             total,
             after_first_step: None,
+            stop: &|_| interrupt::requested(),
         })
     }
 
@@ -108,7 +111,7 @@ impl<'a> Fit<'a> {
             ran += epoch.rows(self.at.batch - 1).len();
             bar.step(loss);
             self.after_step()?;
-            if interrupt::requested() {
+            if (self.stop)(self.at.step) {
                 return Ok(Ended::Interrupted);
             }
         }
@@ -248,7 +251,11 @@ impl<'a> Fit<'a> {
         self.save(&self.folder.last())
     }
 
+    /// Writes a checkpoint; weights that are not finite never replace those of an earlier one.
     fn save(&self, path: &std::path::Path) -> Result<(), Diagnostic> {
+        if state::first_not_finite(self.model, &self.state.borrow()).is_some() {
+            return Err(self.not_finite());
+        }
         let checkpoint =
             Checkpoint { tensors: state::tensors(self.model, &self.state.borrow()), progress: self.at.clone() };
         checkpoint.save(path).map_err(|e| errors::io(path, &e))

@@ -7,7 +7,7 @@ use super::metrics::Metrics;
 use super::split::{self, Rows};
 use crate::diag::Diagnostic;
 use crate::runtime::{Executable, Report};
-use crate::sema::model::{Data, Model, Phase};
+use crate::sema::model::{Data, Model, Phase, Pipeline};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -69,6 +69,7 @@ pub struct PhaseRunner<'a> {
 impl<'a> PhaseRunner<'a> {
     pub fn new(phase: &'a Phase, sources: &'a Sources<'a>, compile: &'a Compile<'a>) -> Result<Self, Diagnostic> {
         let (data, part, rows) = sources.of(phase)?;
+        check_batches(phase, rows.len())?;
         Ok(PhaseRunner { phase, rows, data, part, compile, executables: HashMap::new() })
     }
 
@@ -98,6 +99,18 @@ impl<'a> PhaseRunner<'a> {
             self.executables.insert(batch, executable);
         }
         Ok(self.executables.get_mut(&batch).expect("just inserted"))
+    }
+}
+
+/// The size of every batch that so many rows give, the last included, fulfils what the phase requires.
+pub fn check_batches(phase: &Phase, rows: usize) -> Result<(), Diagnostic> {
+    let Pipeline { batch, drop_last, .. } = phase.pipeline;
+    let last = if drop_last { 0 } else { rows % batch };
+    let sizes = [if rows < batch { 0 } else { batch }, last];
+    let mut unmet = sizes.into_iter().filter(|n| *n > 0).filter_map(|n| phase.unmet(n).map(|r| (n, r)));
+    match unmet.next() {
+        None => Ok(()),
+        Some((size, requirement)) => Err(errors::bad_batch_size(phase, size, requirement)),
     }
 }
 
@@ -134,7 +147,7 @@ pub fn bind_columns(executable: &mut Executable, data: &Data, part: &Part) -> Re
 pub mod errors {
     use crate::diag::{Code, Diagnostic};
     use crate::runtime::Fault;
-    use crate::sema::model::Phase;
+    use crate::sema::model::{Phase, Requirement};
 
     pub fn no_rows(phase: &Phase) -> Diagnostic {
         let pipeline = &phase.pipeline;
@@ -147,6 +160,16 @@ pub mod errors {
         Diagnostic::error(Code(714), format!("{rows} rows do not fill one batch of {}", pipeline.batch))
             .label(pipeline.span, "batches are made here")
             .help("use a smaller batch, or keep the last one by leaving out drop_last")
+    }
+
+    /// A condition of the program that batches of this size do not fulfil.
+    pub fn bad_batch_size(phase: &Phase, size: usize, requirement: &Requirement) -> Diagnostic {
+        let rows = if size == 1 { "row" } else { "rows" };
+        let last = if size < phase.pipeline.batch { "the last batch" } else { "a batch" };
+        let error = requirement.error.clone();
+        error
+            .label(phase.pipeline.span, format!("{last} has {size} {rows}"))
+            .help("take another batch size, or leave out a smaller last batch with `drop_last: true`")
     }
 
     /// What the run itself reports, with the place of the phase.

@@ -2,7 +2,7 @@
 
 use super::batches::Epoch;
 use super::data::{DataSet, Part};
-use super::phases::{Compile, Scalars, bind_columns, set_scalars};
+use super::phases::{Compile, Scalars, bind_columns, check_batches, set_scalars};
 use crate::diag::{Code, Diagnostic};
 use crate::ops::Op;
 use crate::runtime::Executable;
@@ -37,6 +37,7 @@ pub fn run(
     print: &dyn Fn(Value),
 ) -> Result<(), Diagnostic> {
     let part = choose(phase, set, part)?;
+    check_batches(phase, part.rows)?;
     let rows: Vec<u32> = (0..part.rows as u32).collect();
     let epoch = Epoch::new(&rows, BATCH, false, None);
     let mut executables: HashMap<usize, Executable> = HashMap::new();

@@ -45,12 +45,12 @@ fn fill(params: &[&Param], state: &mut StateStore, file: &[Tensor], path: &Path)
     Ok(())
 }
 
-/// The first tensor that holds NaN or an infinity.
+/// The first trainable parameter that holds NaN or an infinity; a buffer may mean to.
 pub fn first_not_finite(model: &Model, state: &StateStore) -> Option<String> {
     let bad = |p: &&Param| {
         let bytes = state.read(&p.path).unwrap_or_default();
         let mut floats = bytes.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]]));
-        p.ty.dtype == DType::F32 && floats.any(|f| !f.is_finite())
+        p.kind == ParamKind::Trainable && p.ty.dtype == DType::F32 && floats.any(|f| !f.is_finite())
     };
     model.params.iter().find(bad).map(|p| p.path.clone())
 }

@@ -79,7 +79,8 @@ fn halves(x: f32[B, D]) -> f32[B, D] where D % 2 == 0 { x }
 fn f(x: f32[B, 7]) -> f32[B, 7] { halves(x) }
 ```
 
-Where it depends on a dimension that stays open, give the caller the same `where`.",
+Where it depends on a dimension that stays open, give the caller the same `where`. What depends on the batch size is
+settled before training starts, for each size that occurs, also that of a last, smaller batch.",
     ),
     entry(
         307,

@@ -1,0 +1,109 @@
+//! The training loop.
+
+use super::program::{Fitted, MACHINE, Project};
+use nnc::diag::Code;
+use nnc::driver::run::{Run, Start};
+use nnc::train::checkpoint::Checkpoint;
+use nnc::train::fit::Ended;
+
+/// A program around one weight `w`, which begins at 0.
+fn one_weight(settings: &str, step: &str, rest: &str, csv: &str) -> Project {
+    let program = format!(
+        "data D from csv(\"d.csv\") {{
+  y: f32
+  split train
+}}
+model Net() {{
+  param w: f32[2] = zeros
+  fn forward(y: f32[B]) -> f32[2] {{ w }}
+}}
+train {{
+  let net = Net()
+  optimizer = sgd(lr: 1.0)
+  {settings}
+  step (y) in D.train |> {step} }}
+  {rest}
+}}
+"
+    );
+    Project::new(&program, csv)
+}
+
+/// Case 28 (tensorflow#38596): means 10 of two rows and 9 of one.
+#[test]
+fn the_mean_of_an_epoch_weighs_batches_by_rows() {
+    let step = "batch(2) { minimize mean(y) + sum(net(y) ** 2)";
+    let fitted = one_weight("epochs = 1", step, "", "y\n10\n10\n9\n").fit().unwrap();
+    let loss = fitted.log("epoch")[0]["train"]["loss"].as_f64().unwrap();
+    assert!((loss - 29.0 / 3.0).abs() < 1e-6, "{loss}");
+}
+
+/// At w = 0 the loss is 0, and its gradient y², which overflows where y is 1e30.
+const OVERFLOWS: &str = "batch(1) { minimize sum(net(y)) * sum(y) * sum(y)";
+
+/// Case 29 (pytorch#46849).
+#[test]
+fn a_gradient_that_is_not_finite_names_the_parameter() {
+    // The loss of the only step is finite: the check of the weights before a checkpoint finds it.
+    let project = one_weight("epochs = 1", OVERFLOWS, "", "y\n1e30\n");
+    let error = project.fit().unwrap_err();
+    assert_eq!(error.code, Code(812), "{error:#?}");
+    assert!(error.message.contains("`w`") && error.message.contains("step 1"), "{}", error.message);
+    assert!(!project.path().join("runs/main-1/last.safetensors").exists(), "no checkpoint of such weights");
+    // In the second step the loss itself shows it.
+    let error = one_weight("epochs = 1", OVERFLOWS, "", "y\n1e30\n1e30\n").fit().unwrap_err();
+    assert!(error.message.contains("`w`") && error.message.contains("step 2"), "{}", error.message);
+}
+
+#[test]
+fn weights_that_are_not_finite_replace_no_checkpoint() {
+    let project = one_weight("epochs = 2\n  save = every(1, steps)", OVERFLOWS, "", "y\n0\n1e30\n");
+    let session = project.session();
+    let run = Run::new(&session, None, &MACHINE, Start::Fresh(project.path().join("runs"))).unwrap();
+    // The first step is fine: its gradient is 0.
+    let error = run.fit(std::time::Instant::now()).unwrap_err();
+    assert_eq!(error.code, Code(812));
+    let kept = Checkpoint::load(&run.folder().join("last.safetensors")).unwrap();
+    assert_eq!(kept.progress.step, 1);
+    assert_eq!(kept.tensors[0].bytes, [0; 8]);
+}
+
+/// Case 29, where the file asks for it.
+#[test]
+fn bad_steps_are_skipped_and_counted() {
+    let settings = "epochs = 1\n  nonfinite = skip";
+    let step = format!("{OVERFLOWS} + sum(net(y))");
+    let fitted = one_weight(settings, &step, "", "y\n1e30\n1e30\n0\n").fit().unwrap();
+    assert_eq!(fitted.floats("w"), [-1.0, -1.0], "only the third step counts");
+    assert_eq!(fitted.log("epoch")[0]["skipped"], 2);
+}
+
+/// w goes 1, 2, 3; the best is where (w - best)² is least.
+fn climb(best: u32, epochs: u32) -> Fitted {
+    let settings = format!("epochs = {epochs}\n  keep = best(min: distance)");
+    let validate = format!("validate (y) in D.train |> batch(1) {{ report distance: sum((net(y) - {best}.0) ** 2) }}");
+    one_weight(&settings, "batch(1) { minimize -sum(net(y))", &validate, "y\n0\n").fit().unwrap()
+}
+
+/// Case 30 (keras#12511).
+#[test]
+fn the_best_weights_are_restored_also_at_the_epoch_limit() {
+    let fitted = climb(1, 3);
+    assert_eq!(fitted.ended, Ended::Finished);
+    assert_eq!(fitted.floats("w"), [1.0, 1.0]);
+    let saved = |name: &str| Checkpoint::load(&fitted.folder.join(name)).unwrap().tensors[0].bytes.clone();
+    assert_eq!(saved("best.safetensors"), [1f32, 1.0].map(f32::to_le_bytes).concat());
+    assert_eq!(saved("last.safetensors"), [3f32, 3.0].map(f32::to_le_bytes).concat());
+    assert_eq!(climb(3, 3).floats("w"), [3.0, 3.0], "the last may be the best");
+}
+
+/// Case 31 (tabnet#537).
+#[test]
+fn less_data_than_a_batch_is_an_error() {
+    let step = "batch(4, drop_last: true) { minimize sum(net(y))";
+    let error = one_weight("epochs = 1", step, "", "y\n1\n2\n3\n").fit().unwrap_err();
+    assert_eq!(error.code, Code(714));
+    // Without it the rows make one smaller batch.
+    let step = "batch(4) { minimize sum(net(y))";
+    assert_eq!(one_weight("epochs = 1", step, "", "y\n1\n2\n3\n").fit().unwrap().floats("w"), [-1.0, -1.0]);
+}
