@@ -67,21 +67,23 @@ struct Group {
     class: Class,
     constant: Option<Constant>,
     spans: Vec<Span>,
-    weight: f32,
+    reads: f32,
+    writes: f32,
 }
 
 impl Group {
-    /// Uses per position: what a register is worth.
+    /// What a register is worth, per position: the cost of memory in its place. Reads are mostly operands of other
+    /// instructions and wait for no store; constants need no write.
     fn density(&self) -> f32 {
         let length: u32 = self.spans.iter().map(|s| s.to - s.from + 1).sum();
-        let reload = if self.constant.is_some() { 0.5 } else { 1.0 };
-        reload * self.weight / length as f32
+        let cost = if self.constant.is_some() { self.reads / 2.0 } else { self.reads + 2.0 * self.writes };
+        cost / length as f32
     }
 }
 
 pub fn allocate(facts: &Facts, lives: &Lives) -> Homes {
     let (groups, group_of) = grouped(facts, lives);
-    let mut order: Vec<usize> = (0..groups.len()).filter(|&g| groups[g].weight > 0.0).collect();
+    let mut order: Vec<usize> = (0..groups.len()).filter(|&g| groups[g].reads > 0.0).collect();
     order.sort_by_key(|&g| groups[g].spans.first().map_or(0, |s| s.from));
     let mut homes = vec![Home::Nowhere; groups.len()];
     for class in [Class::Gpr, Class::Zmm, Class::Mask] {
@@ -110,7 +112,7 @@ fn grouped(facts: &Facts, lives: &Lives) -> (Vec<Group>, Vec<Option<usize>>) {
             }
         };
         group_of.push(Some(groups.len()));
-        groups.push(Group { class, constant, spans: lives.spans[n].clone(), weight: lives.weights[n] });
+        groups.push(Group { class, constant, spans: lives.spans[n].clone(), reads: lives.reads[n], writes: lives.writes[n] });
     }
     let mut merger = Merger { parents: (0..groups.len()).collect(), groups };
     let of = |v: Value| group_of[v.0 as usize];
@@ -154,7 +156,8 @@ impl Merger {
         let spans = std::mem::take(&mut self.groups[b].spans);
         self.groups[a].spans.extend(spans);
         self.groups[a].spans.sort_by_key(|s| s.from);
-        self.groups[a].weight += std::mem::take(&mut self.groups[b].weight);
+        self.groups[a].reads += std::mem::take(&mut self.groups[b].reads);
+        self.groups[a].writes += self.groups[b].writes;
     }
 }
 

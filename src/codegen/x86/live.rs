@@ -24,8 +24,10 @@ pub struct Join {
 pub struct Lives {
     /// Ascending, of each value.
     pub spans: Vec<Vec<Span>>,
-    /// How often each value is used, as guessed from the depth of loops.
-    pub weights: Vec<f32>,
+    /// How often each value is read, as guessed from the depth of loops; 0 where it need not be computed.
+    pub reads: Vec<f32>,
+    /// How often it is written.
+    pub writes: Vec<f32>,
     /// Values that must share: a carried value inside its loop and after it.
     pub same: Vec<(Value, Value)>,
     pub joins: Vec<Join>,
@@ -36,7 +38,7 @@ const TRIPS: f32 = 10.0;
 
 pub fn lives(kernel: &Kernel, facts: &Facts) -> Lives {
     let n = facts.forms.len();
-    let lives = Lives { spans: vec![vec![]; n], weights: vec![0.0; n], same: vec![], joins: vec![] };
+    let lives = Lives { spans: vec![vec![]; n], reads: vec![0.0; n], writes: vec![0.0; n], same: vec![], joins: vec![] };
     let mut walk = Walk { facts, lives, at: 0, frequency: 1.0, depths: vec![0; n], loops: vec![] };
     walk.entry(kernel);
     walk.body(&kernel.body);
@@ -68,6 +70,7 @@ impl Walk<'_> {
 
     fn define(&mut self, v: Value, at: u32) {
         self.lives.spans[v.0 as usize].push(Span { from: at, to: at });
+        self.lives.writes[v.0 as usize] += self.frequency;
         self.depths[v.0 as usize] = self.loops.len();
     }
 
@@ -83,7 +86,7 @@ impl Walk<'_> {
 
     fn lasts(&mut self, v: Value, at: u32) {
         let index = v.0 as usize;
-        self.lives.weights[index] += self.frequency;
+        self.lives.reads[index] += self.frequency;
         if let Some(span) = self.lives.spans[index].last_mut() {
             span.to = span.to.max(at);
         }
