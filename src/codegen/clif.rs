@@ -80,7 +80,7 @@ struct Emitter<'a, 'f> {
 }
 
 /// Marks the buffers that `body` stores to.
-fn mark_stores(body: &[Stmt], stored: &mut [bool]) {
+pub(super) fn mark_stores(body: &[Stmt], stored: &mut [bool]) {
     for stmt in body {
         match stmt {
             Stmt::Store(s) => stored[s.address.buffer as usize] = true,

@@ -26,7 +26,7 @@ mod tests;
 
 use crate::lane::{Kernel, Target};
 
-/// What this machine has, where it has a wide form.
+/// What this machine has, where it has a wide form. The code follows the System V convention.
 #[cfg(target_arch = "x86_64")]
 pub fn host_target() -> Option<Target> {
     let wide = is_x86_feature_detected!("avx512f")

@@ -112,7 +112,13 @@ fn grouped(facts: &Facts, lives: &Lives) -> (Vec<Group>, Vec<Option<usize>>) {
             }
         };
         group_of.push(Some(groups.len()));
-        groups.push(Group { class, constant, spans: lives.spans[n].clone(), reads: lives.reads[n], writes: lives.writes[n] });
+        groups.push(Group {
+            class,
+            constant,
+            spans: lives.spans[n].clone(),
+            reads: lives.reads[n],
+            writes: lives.writes[n],
+        });
     }
     let mut merger = Merger { parents: (0..groups.len()).collect(), groups };
     let of = |v: Value| group_of[v.0 as usize];

@@ -1,5 +1,6 @@
 //! What each value of a kernel is to the emitter, before any register is given out.
 
+use crate::codegen::clif::mark_stores;
 use crate::lane::{Access, Address, Elem, Kernel, LaneOp, Stmt, Store, Type, Value, VecOp};
 use crate::ops::{Compare, DType};
 use std::collections::HashMap;
@@ -195,20 +196,6 @@ impl Facts {
                 }
                 _ => {}
             }
-        }
-    }
-}
-
-fn mark_stores(body: &[Stmt], stored: &mut [bool]) {
-    for stmt in body {
-        match stmt {
-            Stmt::Store(s) => stored[s.address.buffer as usize] = true,
-            Stmt::Loop(l) => mark_stores(&l.body, stored),
-            Stmt::If { then, otherwise, .. } => {
-                mark_stores(&then.body, stored);
-                mark_stores(&otherwise.body, stored);
-            }
-            _ => {}
         }
     }
 }

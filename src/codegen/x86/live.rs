@@ -38,7 +38,8 @@ const TRIPS: f32 = 10.0;
 
 pub fn lives(kernel: &Kernel, facts: &Facts) -> Lives {
     let n = facts.forms.len();
-    let lives = Lives { spans: vec![vec![]; n], reads: vec![0.0; n], writes: vec![0.0; n], same: vec![], joins: vec![] };
+    let lives =
+        Lives { spans: vec![vec![]; n], reads: vec![0.0; n], writes: vec![0.0; n], same: vec![], joins: vec![] };
     let mut walk = Walk { facts, lives, at: 0, frequency: 1.0, depths: vec![0; n], loops: vec![] };
     walk.entry(kernel);
     walk.body(&kernel.body);

@@ -73,6 +73,38 @@ fn and_with_any_number_of_workers() {
     samples::ALL.iter().for_each(|text| check(text, 3));
 }
 
+/// Around every multiple of a vector's lanes.
+#[test]
+fn odd_lengths_have_the_bits_of_the_interpreter() {
+    for n in [1, 2, 3, 7, 15, 16, 17, 31, 33, 63, 65, 129] {
+        check(&matmul(n), 1);
+        check(&softmax(n), 2);
+    }
+}
+
+fn matmul(n: usize) -> String {
+    let (rows, columns, depth) = (n.min(6), n.min(64), n.min(32));
+    format!(
+        "kernel matmul(read x: f32[{n}, {n}], read w: f32[{n}, {n}], write y: f32[{n}, {n}]) {{
+  par i0 in 0..{n} by {rows}
+  par i1 in 0..{n} by {columns}
+  %0: f32[i0, i1] = const 0.5
+  %2 = for i2 in 0..{n} by {depth} carry (%1 = %0) {{
+    %3: f32[i0, i2] = load x[i0 + row, i2 + col]
+    %4: f32[i2, i1] = load w[i2 + row, i1 + col]
+    %5: f32[i0, i1] = contract %1, %3, %4
+    yield %5
+  }}
+  store y[i0 + row, i1 + col] = %2
+}}
+"
+    )
+}
+
+fn softmax(n: usize) -> String {
+    samples::SOFTMAX.replace("17", &n.to_string())
+}
+
 /// Every elementwise function over special values: expansions must come out in the same bits.
 #[test]
 fn elementary_functions_have_the_bits_of_the_interpreter() {

@@ -2,7 +2,9 @@
 
 use super::{emit, target};
 use crate::codegen::disasm;
-use crate::lane::{place, verify::verify};
+use crate::lane::{Target, place, verify::verify};
+use crate::ops::DType;
+use crate::runtime::harness::{self, Noise, kernel};
 use crate::tile::{expand::expand, parse::parse};
 
 /// y = x · w: blocks of 6 rows and 64 columns.
@@ -50,4 +52,44 @@ fn accumulators_of_a_contraction_stay_in_registers() {
     assert_eq!(count("vmov"), 4 * steps, "one load per vector of w, no copies: {body:#?}");
     assert_eq!(count("vbroadcastss"), 6 * steps, "one broadcast per row: {body:#?}");
     assert!(!body.iter().any(|l| l.contains("rsp")), "no spills: {body:#?}");
+}
+
+/// Offsets that are no displacements, in elements and in bytes.
+#[test]
+fn far_offsets() {
+    for far in [1i64 << 29, 3 << 30, 1 << 40] {
+        let text = format!(
+            "kernel k(f32, u8) points 3 {{
+               v2: i64 = iconst {far}
+               v3: i64 = iconst {}
+               for v4 in v0..v1 step 1 {{
+                 v5: i64 = index.sub v4, v2
+                 v6: f32x16 = load b0[v5 + {far}] count 7
+                 v7: f32x16 = load b0[v3 + {far}] splat
+                 v8: f32x16 = fadd v6, v7
+                 store b0[v5 + {}] count 7, v8
+                 v9: i32x16 = load b1[v5 + {far}] stride 3 count 5
+                 store b1[v5 + {}] stride 2 count 5, v9
+               }}
+             }}",
+            2 - far,
+            far + 20,
+            far + 20
+        );
+        harness::check(&text, &[Noise(5).elements(DType::F32, 40), Noise(6).elements(DType::U8, 40)]);
+    }
+}
+
+/// What the emitter leaves to the other one.
+#[test]
+fn narrow_vectors_and_wide_strides_are_refused() {
+    let text = "
+kernel k(f32) points 1 {
+  v2: f32x16 = load b0[v0 + 0] stride 3 count 4
+  store b0[v0 + 0] count 4, v2
+}";
+    assert!(emit(&kernel(text), Target::AVX512).is_some());
+    assert_eq!(emit(&kernel(text), Target::AVX2), None);
+    assert_eq!(emit(&kernel(&text.replace("x16", "x8")), Target::AVX512), None);
+    assert_eq!(emit(&kernel(&text.replace("stride 3", "stride 99999999")), Target::AVX512), None);
 }
