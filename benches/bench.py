@@ -57,7 +57,7 @@ def save(folder, work):
     (folder / "data").mkdir()
     shutil.copy(HERE / f"{work}.nn", folder / f"{work}.nn")
     kind, side, _, batch = WORK[work]
-    (folder / "data/x-idx3-ubyte").write_bytes(struct.pack(">IIII", 0x803, batch, side, side) + pixels.tobytes())
+    (folder / "data/image-idx3-ubyte").write_bytes(struct.pack(">IIII", 0x803, batch, side, side) + pixels.tobytes())
     (folder / "data/label-idx1-ubyte").write_bytes(struct.pack(">II", 0x801, batch) + labels.tobytes())
     header, body = {}, b""
     for name, w in weights.items():
