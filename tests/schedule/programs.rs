@@ -13,8 +13,8 @@ use nnc::tensor::data::{Data, Tensor};
 use nnc::tensor::{Graph, InputRole};
 use std::path::Path;
 
-/// The model of a program without errors.
-fn model(program: &str) -> Model {
+/// The model of a program, and whether it has no errors.
+fn checked(program: &str) -> (Model, Result<(), String>) {
     let mut sources = SourceMap::default();
     let mut texts = vec![("test.nn".to_owned(), program.to_owned())];
     for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("std")).expect("the library") {
@@ -23,13 +23,19 @@ fn model(program: &str) -> Model {
     }
     let files: Vec<_> = texts.iter().map(|(name, text)| parse(sources.add(name, text), text).0).collect();
     let (model, diagnostics) = nnc::sema::check(&files, &[]);
-    assert!(!diagnostics.iter().any(|d| d.is_error()), "{program}\n{diagnostics:#?}");
+    let faulty = diagnostics.iter().any(|d| d.is_error());
+    (model, if faulty { Err(format!("{program}\n{diagnostics:#?}")) } else { Ok(()) })
+}
+
+fn model(program: &str) -> Model {
+    let (model, outcome) = checked(program);
+    outcome.unwrap_or_else(|e| panic!("{e}"));
     model
 }
 
 /// Initialisation and all phases, for a batch of `batch` rows out of 20, ready for the scheduler.
-fn phases(program: &str, batch: usize) -> Vec<Graph> {
-    let train = model(program).trains.remove(0);
+fn phases(model: Model, batch: usize) -> Vec<Graph> {
+    let Some(train) = model.trains.into_iter().next() else { return vec![] };
     let mut graphs = vec![lower::bind(&train.init, &Bindings::new()).expect("sizes are known")];
     for phase in &train.phases {
         let symbol = |dim: &nnc::ops::dim::Dim| dim.as_symbol().expect("a symbol").clone();
@@ -102,7 +108,7 @@ const CLASSIFY: &str = "let logits = net(image)
 
 /// Runs every phase of a program; the launches of the training step.
 fn check_program(program: &str) -> usize {
-    let graphs = phases(program, 4);
+    let graphs = phases(model(program), 4);
     graphs.iter().map(|g| run(g).launches.len()).collect::<Vec<_>>()[1]
 }
 
@@ -169,7 +175,7 @@ fn the_mnist_nets_train_in_few_launches() {
             "{data}\nmodel M() {{\n  {members}\n}}\ntrain {{\n  let net = M()\n  optimizer = adam(lr: 1e-3)\n  epochs = 1
   step (image, label) in Digits.train |> batch({batch}) {{ {CLASSIFY} }}\n}}\n"
         );
-        let graph = &phases(&text, batch)[1];
+        let graph = &phases(model(&text), batch)[1];
         let program = plan(graph, &Options { target: nnc::lane::Target::AVX512 }).expect("a plan");
         if std::env::var_os("NNC_PRINT").is_some() {
             program.kernels.iter().for_each(|k| print!("{k}"));
@@ -177,4 +183,28 @@ fn the_mnist_nets_train_in_few_launches() {
         }
         assert!(program.launches.len() <= most, "{name}\n{program}");
     }
+}
+
+/// The example programs that check: those that use what is not supported yet do not.
+#[test]
+fn programs_have_plans() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut planned = 0;
+    for folder in ["tests/programs", "examples"] {
+        for entry in std::fs::read_dir(root.join(folder)).expect("a folder") {
+            let path = entry.expect("a file").path();
+            let Ok(text) = std::fs::read_to_string(&path) else { continue };
+            let (model, Ok(())) = checked(&text) else { continue };
+            for graph in phases(model, 4) {
+                for target in [nnc::lane::Target::CLIF, nnc::lane::Target::AVX512] {
+                    let program = plan(&graph, &Options { target }).unwrap_or_else(|e| panic!("{path:?}: {e:?}"));
+                    for kernel in &program.kernels {
+                        assert_eq!(nnc::tile::verify::verify(kernel), Ok(()), "{path:?}\n{kernel}");
+                    }
+                }
+                planned += 1;
+            }
+        }
+    }
+    assert!(planned > 10, "only {planned} phases have plans");
 }
