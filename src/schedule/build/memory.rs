@@ -1,0 +1,181 @@
+//! Buffers: parameters, loads and stores, index expressions in loop variables.
+
+use super::values::join;
+use super::{Bound, Builder, ONE, Role};
+use crate::ops::{DType, Literal};
+use crate::schedule::BufferId;
+use crate::schedule::index::{Atom, Axis, Coord, Lin, strides};
+use crate::tile::{Access, Buf, Guard, Index, Layout, Param, Stmt, StoreMode, TileOp, Value, View};
+
+/// A buffer as the kernel sees it.
+pub struct Source {
+    pub buffer: BufferId,
+    pub dtype: DType,
+    pub shape: Vec<usize>,
+    pub layout: Layout,
+}
+
+pub(super) struct ParamState {
+    pub(super) source: Source,
+    loaded: bool,
+    loaded_first: bool,
+    stored: bool,
+    /// Some view needs a division under the buffer's own shape: all are written against its elements in order.
+    flat: bool,
+}
+
+impl Builder {
+    fn param(&mut self, source: Source) -> usize {
+        let known = self.params.iter().position(|p| p.source.buffer == source.buffer);
+        known.unwrap_or_else(|| {
+            let state = ParamState { source, loaded: false, loaded_first: false, stored: false, flat: false };
+            self.params.push(state);
+            self.params.len() - 1
+        })
+    }
+
+    /// Reads a tile. Where bounds fail the buffer is not touched and the element is `fill`.
+    pub fn load(&mut self, source: Source, at: &Coord, bounds: &[Bound], fill: Option<Literal>) -> Value {
+        if !self.transposes || !bounds.is_empty() || !self.runs_along_rows(&at.flat) {
+            return self.load_straight(source, at, bounds, fill);
+        }
+        self.swap_roles();
+        let tile = self.load_straight(source, at, bounds, fill);
+        self.swap_roles();
+        let ty = self.ty(tile);
+        self.op(TileOp::Transpose(tile), &[tile], ty.dtype, (ty.cols, ty.rows))
+    }
+
+    fn runs_along_rows(&self, at: &Lin) -> bool {
+        let stride = |role: Role| {
+            let axis = self.bindings.iter().find(|(a, b)| b.role == role && a.size > 1).map(|(a, _)| *a);
+            axis.and_then(|a| at.coefficient(a)).unwrap_or(0)
+        };
+        stride(Role::Rows) == 1 && stride(Role::Cols).abs() > 1
+    }
+
+    fn swap_roles(&mut self) {
+        for binding in self.bindings.values_mut() {
+            binding.role = match binding.role {
+                Role::Rows => Role::Cols,
+                Role::Cols => Role::Rows,
+                Role::Point => Role::Point,
+            };
+        }
+    }
+
+    fn load_straight(&mut self, source: Source, at: &Coord, bounds: &[Bound], fill: Option<Literal>) -> Value {
+        // Bytes widen when they are loaded.
+        let dtype = if source.dtype == DType::U8 { DType::I32 } else { source.dtype };
+        let param = self.param(source);
+        let view = self.view(param, at, bounds, fill);
+        let lins: Vec<&Lin> = std::iter::once(&at.flat).chain(bounds.iter().map(|b| &b.lin)).collect();
+        let extents = lins.iter().map(|l| self.extents(l)).fold((ONE, ONE), join);
+        let mut info = self.place(&[], &lins);
+        let state = &mut self.params[param];
+        state.loaded = true;
+        state.loaded_first |= !state.stored;
+        if state.stored {
+            info.depth = self.scopes.len() - 1;
+        }
+        self.push(TileOp::Load(view), dtype, extents, info)
+    }
+
+    pub fn store(&mut self, source: Source, at: &Coord, value: Value, mode: StoreMode) {
+        let extents = self.extents(&at.flat);
+        let value = self.spread(value, extents);
+        let param = self.param(source);
+        let view = self.view(param, at, &[], None);
+        self.params[param].stored = true;
+        self.scope().body.push(Stmt::Store { view, value, mode });
+    }
+
+    fn view(&mut self, param: usize, at: &Coord, bounds: &[Bound], fill: Option<Literal>) -> View {
+        let flat = !at.dims.iter().all(Lin::is_affine) && at.dims.len() > 1;
+        self.params[param].flat |= flat;
+        let index = if flat { vec![self.expr(&at.flat)] } else { at.dims.iter().map(|d| self.expr(d)).collect() };
+        let open = bounds.iter().filter(|b| !b.lin.within(b.lo, b.hi));
+        let guards: Vec<Guard> = open.map(|b| Guard { expr: self.expr(&b.lin), lo: b.lo, hi: b.hi }).collect();
+        let fill = fill.filter(|_| !guards.is_empty());
+        View { buf: Buf(param as u32), index, guards, fill }
+    }
+
+    pub(super) fn expr(&self, lin: &Lin) -> Index {
+        let mut sum = (lin.constant != 0).then_some(Index::Const(lin.constant));
+        for (atom, c) in lin.terms.iter().rev() {
+            let atom = self.atom(atom);
+            let term = if *c == 1 { atom } else { Index::Mul(Box::new(atom), *c) };
+            sum = Some(match sum {
+                Some(sum) => Index::Add(Box::new(term), Box::new(sum)),
+                None => term,
+            });
+        }
+        sum.unwrap_or(Index::Const(0))
+    }
+
+    fn atom(&self, atom: &Atom) -> Index {
+        match atom {
+            Atom::Axis(axis) => self.axis_expr(*axis),
+            Atom::Div(x, n) => Index::FloorDiv(Box::new(self.expr(x)), *n),
+            Atom::Mod(x, n) => Index::Mod(Box::new(self.expr(x)), *n),
+            Atom::Data { tile, limit } => Index::Data { tile: *tile, limit: *limit },
+        }
+    }
+
+    fn axis_expr(&self, axis: Axis) -> Index {
+        let Some(binding) = self.bindings.get(&axis) else { return Index::Const(0) };
+        let within = match binding.role {
+            Role::Point => None,
+            Role::Rows => Some(Index::Row),
+            Role::Cols => Some(Index::Col),
+        };
+        match (binding.var, within) {
+            (Some(var), Some(within)) => Index::Add(Box::new(Index::Var(var)), Box::new(within)),
+            (Some(var), None) => Index::Var(var),
+            (None, Some(within)) => within,
+            (None, None) => Index::Const(0),
+        }
+    }
+}
+
+impl ParamState {
+    pub(super) fn param(&self, number: usize) -> Param {
+        let access = match (self.stored, self.loaded_first) {
+            (false, _) => Access::Read,
+            (true, false) => Access::Write,
+            (true, true) => Access::ReadWrite,
+        };
+        let letter = if self.stored { "y" } else { "x" };
+        let shape = self.source.shape.clone();
+        let shape = if self.is_flat() { vec![shape.iter().product()] } else { shape };
+        let (dtype, layout) = (self.source.dtype, self.source.layout);
+        Param { name: format!("{letter}{number}"), dtype, shape, layout, access }
+    }
+
+    fn is_flat(&self) -> bool {
+        self.flat && self.source.shape.len() > 1
+    }
+}
+
+/// Writes the views of flattened parameters against their elements in order.
+pub(super) fn flatten(body: &mut [Stmt], params: &[ParamState]) {
+    let fix = |view: &mut View| {
+        let param = &params[view.buf.0 as usize];
+        if param.is_flat() && view.index.len() > 1 {
+            view.index = vec![dot(std::mem::take(&mut view.index), &strides(&param.source.shape))];
+        }
+    };
+    for stmt in body {
+        match stmt {
+            Stmt::Let { op: TileOp::Load(view), .. } | Stmt::Store { view, .. } => fix(view),
+            Stmt::For(inner) => flatten(&mut inner.body, params),
+            Stmt::Let { .. } => {}
+        }
+    }
+}
+
+fn dot(index: Vec<Index>, strides: &[i64]) -> Index {
+    let terms = index.into_iter().zip(strides).filter(|(i, _)| *i != Index::Const(0));
+    let scaled = terms.map(|(i, s)| if *s == 1 { i } else { Index::Mul(Box::new(i), *s) });
+    scaled.reduce(|a, b| Index::Add(Box::new(a), Box::new(b))).unwrap_or(Index::Const(0))
+}
