@@ -3,6 +3,8 @@
 
 #[path = "schedule/machine.rs"]
 mod machine;
+#[path = "schedule/memory.rs"]
+mod memory;
 #[path = "schedule/ops.rs"]
 mod ops;
 #[path = "schedule/programs.rs"]

@@ -1,0 +1,131 @@
+//! The memory plan: its verifier refuses broken plans, and updates in place happen only where they are safe.
+
+use crate::machine::{RESULT, check, f32s, floats};
+use nnc::ops::{Op, Reduce, Unary};
+use nnc::schedule::{Options, Place, StepProgram, memory, plan};
+use nnc::tensor::build::Builder;
+use nnc::tensor::data::Tensor;
+use nnc::tensor::{Graph, InputRole, Origin, OutputRole, Value};
+
+/// Three kernels in a row: a map, the maximum over rows of all, a map that reads both.
+fn chain() -> Graph {
+    let mut graph = Graph::new("chain");
+    let x = graph.input("x", InputRole::Arg, f32s(&[64, 65]), Origin::default());
+    let mut b = Builder::new(&mut graph, Origin::default());
+    let e = b.unary(Unary::Tanh, x);
+    let flipped = b.transpose(e, &[1, 0]);
+    let best = b.reduce(Reduce::Max, flipped, &[0]);
+    let spread = b.broadcast(best, &[64, 65], &[0]);
+    let y = b.sub(e, spread);
+    graph.output("y", RESULT, y);
+    graph
+}
+
+fn planned(graph: &Graph) -> StepProgram {
+    plan(graph, &Options { target: nnc::lane::Target::AVX512 }).expect("a plan")
+}
+
+#[track_caller]
+fn refused(change: impl Fn(&mut StepProgram), reason: &str) {
+    let mut program = planned(&chain());
+    assert_eq!(memory::verify(&program), Ok(()));
+    change(&mut program);
+    let error = memory::verify(&program).expect_err("a broken plan");
+    assert!(error.contains(reason), "{error}");
+}
+
+fn arena(program: &mut StepProgram) -> impl Iterator<Item = &mut usize> {
+    program.buffers.iter_mut().filter_map(|b| match &mut b.place {
+        Place::Arena { offset } => Some(offset),
+        _ => None,
+    })
+}
+
+#[test]
+fn buffers_that_overlap_are_found() {
+    refused(|p| arena(p).for_each(|offset| *offset = 0), "does not hold its value");
+}
+
+#[test]
+fn a_missing_barrier_is_found() {
+    refused(|p| p.launches.iter_mut().for_each(|l| l.barrier = false), "without a barrier");
+}
+
+#[test]
+fn a_read_before_the_write_is_found() {
+    refused(
+        |p| {
+            p.launches.reverse();
+            p.launches.iter_mut().for_each(|l| l.barrier = true);
+        },
+        "does not hold its value",
+    );
+}
+
+#[test]
+fn places_outside_or_askew_are_found() {
+    refused(|p| arena(p).for_each(|offset| *offset += 4), "lies at");
+    refused(|p| p.arena_bytes /= 2, "lies at");
+}
+
+/// Parameters `p` and `q`, their updates, and one result.
+fn updates(body: impl Fn(&mut Builder, Value, Value) -> (Value, Value, Value)) -> StepProgram {
+    let mut graph = Graph::new("updates");
+    let [p, q] = ["p", "q"].map(|n| graph.input(n, InputRole::Param, f32s(&[40, 50]), Origin::default()));
+    let (new_p, new_q, y) = body(&mut Builder::new(&mut graph, Origin::default()), p, q);
+    graph.output("p", OutputRole::Update, new_p);
+    graph.output("q", OutputRole::Update, new_q);
+    graph.output("y", RESULT, y);
+    let inputs: Vec<(&str, Tensor)> = vec![("p", floats(&[40, 50], 1)), ("q", floats(&[40, 50], 2))];
+    check(&graph, &inputs)
+}
+
+fn in_place(program: &StepProgram, name: &str) -> bool {
+    let input = program.inputs.iter().find(|i| i.name == name).expect("an input");
+    program.outputs.iter().any(|o| o.name == name && o.buffer == input.buffer)
+}
+
+#[test]
+fn elementwise_updates_are_in_place() {
+    let program = updates(|b, p, q| {
+        let sum = b.add(p, q);
+        (sum, b.neg(q), b.reduce(Reduce::Sum, p, &[0]))
+    });
+    assert!(in_place(&program, "p") && in_place(&program, "q"), "{program}");
+}
+
+#[test]
+fn an_old_value_that_is_still_read_is_kept() {
+    let program = updates(|b, p, q| {
+        let new = b.unary(Unary::Tanh, p);
+        let best = b.reduce(Reduce::Max, new, &[0, 1]);
+        let spread = b.broadcast(best, &[40, 50], &[]);
+        (new, b.neg(q), b.mul(p, spread))
+    });
+    assert!(!in_place(&program, "p"), "{program}");
+}
+
+#[test]
+fn an_update_that_reads_other_elements_is_not_in_place() {
+    let program = updates(|b, p, q| {
+        let turned = b.op(Op::Reverse { axes: vec![1] }, &[p], f32s(&[40, 50]));
+        (b.add(turned, q), b.neg(q), b.neg(p))
+    });
+    assert!(!in_place(&program, "p"), "{program}");
+}
+
+#[test]
+fn parameters_may_change_places() {
+    // One kernel reads both elements before it writes either.
+    let program = updates(|b, p, q| (q, p, b.neg(p)));
+    assert!(in_place(&program, "p") && in_place(&program, "q"), "{program}");
+}
+
+#[test]
+fn results_share_memory_only_when_dead() {
+    let program = planned(&chain());
+    let total: usize =
+        program.buffers.iter().filter(|b| matches!(b.place, Place::Arena { .. })).map(|b| b.bytes()).sum();
+    assert!(program.arena_bytes <= total, "{}", nnc::schedule::print::buffers(&program));
+    assert_eq!(program.stats().launches, program.launches.len());
+}
