@@ -261,7 +261,7 @@ impl Placer<'_> {
         for (dim, n) in dims.iter().zip(shape) {
             let last = *n as i64 - 1;
             let range = self.code.lane_range(dim, count);
-            if range.is_none_or(|(lo, hi)| lo >= 0 && hi <= last) {
+            if range.is_some_and(|(lo, hi)| lo >= 0 && hi <= last) {
                 out.push(dim.clone());
             } else if dim.is_scalar() {
                 let zero = Expr::scalar(Affine::constant(0));
