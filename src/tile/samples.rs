@@ -1,10 +1,17 @@
 //! Kernels in text form that several tests use.
 
-const GUIDE: &str = include_str!("../../docs/tile-ir.md");
-
 /// The kernels of `docs/tile-ir.md`.
 pub fn guide() -> Vec<String> {
-    let blocks = GUIDE.split("```tile\n").skip(1);
+    kernels(include_str!("../../docs/tile-ir.md"))
+}
+
+/// The kernels of `docs/ptx/README.md`; too large to place or run in tests.
+pub fn by_hand() -> Vec<String> {
+    kernels(include_str!("../../docs/ptx/README.md"))
+}
+
+fn kernels(page: &str) -> Vec<String> {
+    let blocks = page.split("```tile\n").skip(1);
     blocks.map(|block| block.split("```").next().unwrap_or_default().to_string()).collect()
 }
 

@@ -33,8 +33,9 @@ fn ramp(n: usize) -> Vec<f32> {
 #[test]
 fn samples_round_trip() {
     let guide = samples::guide();
-    assert_eq!(guide.len(), 5);
-    for text in samples::ALL.into_iter().chain(guide.iter().map(String::as_str)) {
+    let by_hand = samples::by_hand();
+    assert_eq!((guide.len(), by_hand.len()), (5, 3));
+    for text in samples::ALL.into_iter().chain(guide.iter().chain(&by_hand).map(String::as_str)) {
         let kernel = kernel(text);
         assert_eq!(kernel.to_string(), text);
         assert_eq!(parse(&kernel.to_string()).unwrap(), kernel);
