@@ -1,6 +1,6 @@
 //! `nnc bench`: the time of a training step, for comparison with other systems (see benches/bench.py).
 
-use super::output::{Failure, Output};
+use super::output::{Failure, Output, say};
 use super::{Machine, Program};
 use crate::driver::bench::{self, Timing};
 use crate::driver::compile::MachineOptions;
@@ -37,10 +37,10 @@ pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
     }
     let Timing { milliseconds, losses, first, kernels } = bench::steps(&run, options.seconds).map_err(fail)?;
     if output.json {
-        println!("{}", json!({ "reason": "bench", "ms": milliseconds, "losses": losses, "first_step_s": first }));
+        say(json!({ "reason": "bench", "ms": milliseconds, "losses": losses, "first_step_s": first }));
     } else {
-        println!("{milliseconds:.3} ms/step; loss at steps 1, 2, 50: {losses:?}");
+        say(format_args!("{milliseconds:.3} ms/step; loss at steps 1, 2, 50: {losses:?}"));
     }
-    kernels.iter().for_each(|(name, microseconds)| println!("{microseconds:10.1} µs  {name}"));
+    kernels.iter().for_each(|(name, microseconds)| say(format_args!("{microseconds:10.1} µs  {name}")));
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `nnc check`: every name, type and shape, without opening any data.
 
 use super::Program;
-use super::output::{Failure, Output};
+use super::output::{Failure, Output, say};
 use clap::Args;
 
 /// Check names, types and shapes
@@ -14,9 +14,9 @@ pub struct Options {
 pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
     let session = output.open(&options.program)?;
     if output.json {
-        println!("{}", serde_json::json!({ "reason": "checked", "parameters": session.parameter_count() }));
+        say(serde_json::json!({ "reason": "checked", "parameters": session.parameter_count() }));
     } else {
-        println!("{}: no errors", options.program.file.display());
+        say(format_args!("{}: no errors", options.program.file.display()));
     }
     Ok(())
 }

@@ -5,7 +5,6 @@ use super::{Machine, Program};
 use crate::driver::run::{Run, Start};
 use crate::sema::model::PhaseKind;
 use clap::{Args, ValueEnum};
-use serde_json::json;
 use std::path::PathBuf;
 
 /// Score the kept weights of a run on a split
@@ -41,12 +40,6 @@ pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
         Which::Validate => PhaseKind::Validate,
         Which::Test => PhaseKind::Test,
     };
-    for (title, metrics) in run.evaluate(kind).map_err(|d| Failure::run(d, &session))? {
-        if output.json {
-            println!("{}", json!({ "reason": "metrics", "phase": title, "metrics": metrics.json() }));
-        } else {
-            println!("{title} {}", metrics.line());
-        }
-    }
+    output.scores(&run.evaluate(kind).map_err(|d| Failure::run(d, &session))?);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `nnc explain E0123`: what an error means, an example, and how to mend it.
 
-use super::output::Failure;
+use super::output::{Failure, say};
 use crate::diag::{Code, codes};
 use clap::Args;
 
@@ -13,12 +13,12 @@ pub struct Options {
 
 pub fn run(options: &Options) -> Result<(), Failure> {
     let Some(code) = &options.code else {
-        codes::all().for_each(|e| println!("{}  {}", e.code, e.title));
+        codes::all().for_each(|e| say(format_args!("{}  {}", e.code, e.title)));
         return Ok(());
     };
     let number = code.trim_start_matches(['E', 'e']).parse().map(Code);
     let found = number.ok().and_then(codes::explain);
     let explanation = found.ok_or_else(|| Failure::Usage(format!("there is no error code `{code}`")))?;
-    println!("{}: {}\n\n{}", explanation.code, explanation.title, explanation.text.trim());
+    say(format_args!("{}: {}\n\n{}", explanation.code, explanation.title, explanation.text.trim()));
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `nnc fmt`: one layout for all programs.
 
-use super::output::{Failure, Output};
+use super::output::{Failure, Output, say};
 use crate::source::SourceMap;
 use crate::syntax;
 use crate::train::checkpoint::replace;
@@ -42,7 +42,7 @@ fn format(path: &Path, check: bool, output: &Output) -> Result<bool, Failure> {
         return Ok(true);
     }
     if check {
-        println!("{} would change", path.display());
+        say(format_args!("{} would change", path.display()));
         return Ok(false);
     }
     replace(path, formatted.as_bytes()).map_err(|e| usage("write", e))?;

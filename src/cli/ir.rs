@@ -1,7 +1,7 @@
 //! `nnc ir`: any stage of any phase as text.
 
 use super::Program;
-use super::output::{Failure, Output};
+use super::output::{Failure, Output, say};
 use crate::driver::stages::{Selection, Stage};
 use clap::Args;
 
@@ -44,6 +44,6 @@ pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
         portable: options.portable,
     };
     let text = session.stage(options.stage, &selection).map_err(|d| Failure::run(d, &session))?;
-    println!("{}", text.trim_end());
+    say(text.trim_end());
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `nnc new`: a folder with a program that trains at once.
 
-use super::output::Failure;
+use super::output::{Failure, say};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -30,6 +30,6 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     for (name, bytes) in FILES {
         write(name, bytes).map_err(|e| Failure::Usage(format!("cannot write `{name}`: {e}")))?;
     }
-    println!("made {0}: run `nnc train {0}/main.nn`", root.display());
+    say(format_args!("made {0}: run `nnc train {0}/main.nn`", root.display()));
     Ok(())
 }

@@ -4,7 +4,10 @@ use super::{Color, Format, Global, Program};
 use crate::diag::{Diagnostic, render};
 use crate::driver::Session;
 use crate::source::SourceMap;
-use std::io::IsTerminal;
+use crate::train::fit::Scores;
+use serde_json::json;
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 pub struct Output {
@@ -45,6 +48,13 @@ impl Failure {
     }
 }
 
+/// A line on standard output. A reader that has gone away (`| head`) ends the command, as the signal would have.
+pub fn say(line: impl Display) {
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        std::process::exit(128 + libc::SIGPIPE);
+    }
+}
+
 impl Output {
     pub fn new(global: &Global) -> Output {
         let color = match global.color {
@@ -58,9 +68,20 @@ impl Output {
     /// People read diagnostics on standard error; tools read one object a line on standard output.
     pub fn diagnostics(&self, diagnostics: &[Diagnostic], sources: &SourceMap) {
         if self.json {
-            diagnostics.iter().for_each(|d| println!("{}", render::render_json(d, sources)));
+            diagnostics.iter().for_each(|d| say(render::render_json(d, sources)));
         } else if !diagnostics.is_empty() {
             eprint!("{}", render::render_human(diagnostics, sources, self.color));
+        }
+    }
+
+    /// What phases reported, a line each.
+    pub fn scores(&self, scores: &Scores) {
+        for (title, metrics) in scores {
+            if self.json {
+                say(json!({ "reason": "metrics", "phase": title, "metrics": metrics.json() }));
+            } else {
+                say(format_args!("{title} {}", metrics.line()));
+            }
         }
     }
 

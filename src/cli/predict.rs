@@ -1,6 +1,6 @@
 //! `nnc predict --data`: runs the `predict` phase over stored rows, one JSON object a row.
 
-use super::output::{Failure, Output};
+use super::output::{Failure, Output, say};
 use super::{Machine, Program};
 use crate::driver::run::{Run, Start};
 use clap::Args;
@@ -32,6 +32,6 @@ pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
     let start = Start::Kept(options.run.clone());
     let run = Run::new(&session, options.train.as_deref(), &options.machine.options(), start)
         .map_err(|d| Failure::run(d, &session))?;
-    let print = |row: serde_json::Value| println!("{row}");
+    let print = |row: serde_json::Value| say(row);
     run.predict(&options.data, options.part.as_deref(), &print).map_err(|d| Failure::run(d, &session))
 }

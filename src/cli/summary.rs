@@ -1,7 +1,7 @@
 //! `nnc summary`: layers, parameters, FLOPs, activations and the planned peak.
 
 use super::Program;
-use super::output::{Failure, Output};
+use super::output::{Failure, Output, say};
 use crate::driver::summary::{Summary, summarize};
 use clap::Args;
 
@@ -22,9 +22,9 @@ pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
     let session = output.open(&options.program)?;
     let summary = summarize(&session, options.train.as_deref()).map_err(|d| Failure::run(d, &session))?;
     if output.json {
-        println!("{}", summary.json());
+        say(summary.json());
     } else {
-        print!("{}", human(&summary, options.schedules));
+        say(human(&summary, options.schedules).trim_end());
     }
     Ok(())
 }

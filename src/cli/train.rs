@@ -34,11 +34,11 @@ pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
         Some(folder) => Start::Resume(folder.clone()),
         None => Start::Fresh(options.runs.clone()),
     };
-    let run = Run::new(&session, options.train.as_deref(), &options.machine.options(), start)
+    let mut run = Run::new(&session, options.train.as_deref(), &options.machine.options(), start)
         .map_err(|d| Failure::run(d, &session))?;
     run.notes().iter().for_each(|note| eprintln!("note: {note}"));
-    eprintln!("run {}", run.folder().display());
-    let ended = run.fit(started).map_err(|d| Failure::run(d, &session))?;
+    let (ended, scores) = run.fit(started).map_err(|d| Failure::run(d, &session))?;
+    output.scores(&scores);
     match ended {
         Ended::Finished => Ok(()),
         Ended::StoppedEarly => {

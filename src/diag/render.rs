@@ -108,6 +108,9 @@ fn fix_line(fix: &Fix, sources: &SourceMap) -> String {
     match (old.is_empty(), fix.replacement.is_empty()) {
         (true, _) => format!("{}: insert `{}`", fix.title, fix.replacement.trim()),
         (false, true) => format!("{}: remove `{old}`", fix.title),
+        (false, false) if fix.title == format!("write `{}`", fix.replacement) => {
+            format!("{} instead of `{old}`", fix.title)
+        }
         (false, false) => format!("{}: write `{}` instead of `{old}`", fix.title, fix.replacement),
     }
 }

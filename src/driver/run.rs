@@ -7,9 +7,8 @@ use crate::runtime::StateStore;
 use crate::sema::model::{Model, Phase, PhaseKind, Train};
 use crate::train::checkpoint::{Checkpoint, Progress};
 use crate::train::data::DataSet;
-use crate::train::fit::{Ended, Fit, phase_of, run_all};
+use crate::train::fit::{Ended, Fit, Scores, phase_of, run_all};
 use crate::train::folder::RunFolder;
-use crate::train::metrics::Metrics;
 use crate::train::phases::{Compile, PhaseRunner, Scalars, Sources, set_scalars};
 use crate::train::{interrupt, predict, state};
 use std::cell::RefCell;
@@ -33,6 +32,8 @@ pub struct Run<'s> {
     pub train: &'s Train,
     pub compiler: Compiler,
     folder: RunFolder,
+    /// Where the folder of a fresh run will be made: once its data is open, so that no empty folder is left behind.
+    base: Option<PathBuf>,
     progress: Progress,
 }
 
@@ -46,14 +47,11 @@ impl<'s> Run<'s> {
         let train = session.train(train)?;
         let compiler = Compiler::new(machine);
         let mut run =
-            Run { session, train, compiler, folder: RunFolder { path: PathBuf::new() }, progress: fresh(train) };
+            Run { session, train, compiler, folder: RunFolder::default(), base: None, progress: fresh(train) };
         // Also before a checkpoint is loaded: this allocates every state.
         run.initialize()?;
         match start {
-            Start::Fresh(base) => {
-                run.folder = RunFolder::create(&base, &session.stem()).map_err(|e| errors::folder(&base, &e))?;
-                run.keep_program()?;
-            }
+            Start::Fresh(base) => run.base = Some(base),
             Start::Weights => {}
             Start::Resume(folder) => {
                 run.folder = RunFolder { path: folder };
@@ -111,34 +109,41 @@ impl<'s> Run<'s> {
         self.session.folder()
     }
 
-    /// A copy of the program beside its weights, so that a run explains itself.
-    fn keep_program(&self) -> Result<(), Diagnostic> {
+    /// Makes the folder of a fresh run, with a copy of the program beside its weights, so that a run explains itself.
+    fn make_folder(&mut self, base: &Path) -> Result<(), Diagnostic> {
+        self.folder = RunFolder::create(base, &self.session.stem()).map_err(|e| errors::folder(base, &e))?;
         let text = &self.session.sources.file(self.session.files[0].id).text;
         let path = self.folder.path.join("program.nn");
         std::fs::write(&path, text.as_bytes()).map_err(|e| errors::folder(&path, &e))
     }
 
-    /// Trains to the end; `started` is when the command began.
-    pub fn fit(&self, started: Instant) -> Result<Ended, Diagnostic> {
+    /// Trains to the end; `started` is when the command began. Gives why it ended, and the scores of the tests.
+    pub fn fit(&mut self, started: Instant) -> Result<(Ended, Scores), Diagnostic> {
         self.fit_until(started, &|_| interrupt::requested())
     }
 
     /// The same, but it stops, as if interrupted, after the step at which `stop` says so.
-    pub fn fit_until(&self, started: Instant, stop: &dyn Fn(u64) -> bool) -> Result<Ended, Diagnostic> {
-        let sources = Sources::open(&self.session.model, &self.session.folder())?;
+    pub fn fit_until(&mut self, started: Instant, stop: &dyn Fn(u64) -> bool) -> Result<(Ended, Scores), Diagnostic> {
+        let session = self.session;
+        let sources = Sources::open(&session.model, &session.folder())?;
+        if let Some(base) = self.base.take() {
+            self.make_folder(&base)?;
+        }
+        eprintln!("run {}", self.folder().display());
         let compile: Box<Compile> = Box::new(|p, batch, rows| self.compiler.compile(p, batch, rows));
-        let model = &self.session.model;
+        let model = &session.model;
         let progress = self.progress.clone();
         let mut fit = Fit::new(model, self.train, self.state(), &self.folder, &sources, &compile, progress)?;
         fit.stop = stop;
         fit.after_first_step = Some(Box::new(move || {
             eprintln!("first step after {:.3} s", started.elapsed().as_secs_f64());
         }));
-        fit.run()
+        let ended = fit.run()?;
+        Ok((ended, fit.scores))
     }
 
     /// Runs every phase of a kind over its split; returns titles and metrics.
-    pub fn evaluate(&self, kind: PhaseKind) -> Result<Vec<(String, Metrics)>, Diagnostic> {
+    pub fn evaluate(&self, kind: PhaseKind) -> Result<Scores, Diagnostic> {
         let phases: Vec<&Phase> = self.train.phases.iter().filter(|p| p.kind == kind).collect();
         if phases.is_empty() {
             return Err(errors::no_phase(self.train, kind));

@@ -138,7 +138,7 @@ impl Checker {
         }
     }
 
-    /// `Digits.train |> shuffle |> batch(64)`
+    /// `Digits.train |> shuffle |> batch(64)`. With another error in it, the fields are known where the data is.
     fn pipeline(&mut self, source: &Expr) -> Option<Pipeline> {
         let mut stages = vec![];
         let mut base = source;
@@ -154,7 +154,7 @@ impl Checker {
         if fine && pipeline.batch == 0 {
             self.report(no_batch(source.span));
         }
-        (fine && pipeline.batch > 0).then_some(pipeline)
+        (!pipeline.data.is_empty()).then_some(pipeline)
     }
 
     fn pipeline_base(&mut self, base: &Expr, out: &mut Pipeline) -> bool {
@@ -173,10 +173,11 @@ impl Checker {
             _ => return self.fail(not_data(base.span)),
         };
         let Some(info) = self.data(&data) else { return false };
+        out.data = data.to_string();
         let names: Vec<&str> = info.model.splits.iter().map(|s| &*s.name).collect();
         match split {
             Some(split) if names.contains(&&*split.text) => {
-                (out.data, out.split) = (data.to_string(), split.text.to_string());
+                out.split = split.text.to_string();
                 true
             }
             Some(_) if info.broken_splits => false,

@@ -24,6 +24,9 @@ pub enum Ended {
     Interrupted,
 }
 
+/// Titles of phases and what they reported.
+pub type Scores = Vec<(String, Metrics)>;
+
 /// Everything one run works on.
 pub struct Fit<'a> {
     pub model: &'a Model,
@@ -37,6 +40,8 @@ pub struct Fit<'a> {
     runners: Runners<'a>,
     training: Metrics,
     total: u64,
+    /// What the tests reported, once the run has ended.
+    pub scores: Scores,
     /// Called once after the first step.
     pub after_first_step: Option<Box<dyn FnOnce() + 'a>>,
     /// Asked after each step, with the number of steps done: is it to stop here?
@@ -79,6 +84,7 @@ impl<'a> Fit<'a> {
             runners,
             training,
             total,
+            scores: vec![],
             after_first_step: None,
             stop: &|_| interrupt::requested(),
         })
@@ -275,11 +281,11 @@ impl<'a> Fit<'a> {
         for index in 0..self.runners.test.len() {
             let metrics = run_all(&mut self.runners.test[index], at)?;
             let title = self.runners.test[index].phase.title.clone().unwrap_or_else(|| "test".into());
-            println!("{title} {}", metrics.line());
             let mut fields = Map::new();
             fields.insert("title".into(), json!(title));
             fields.extend(metrics.json());
             self.write_log("test", fields)?;
+            self.scores.push((title, metrics));
         }
         Ok(())
     }

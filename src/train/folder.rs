@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+#[derive(Default)]
 pub struct RunFolder {
     pub path: PathBuf,
 }
@@ -23,10 +24,11 @@ impl RunFolder {
         }
     }
 
-    /// The latest run of a program, if there is one.
+    /// The latest run of a program that has a checkpoint, if there is one.
     pub fn latest(base: &Path, stem: &str) -> Option<RunFolder> {
-        let number = numbers(base, stem).max()?;
-        Some(RunFolder { path: base.join(format!("{stem}-{number}")) })
+        let folder = |n: u64| RunFolder { path: base.join(format!("{stem}-{n}")) };
+        let numbered = numbers(base, stem).filter(|n| folder(*n).kept().exists());
+        numbered.max().map(folder)
     }
 
     pub fn best(&self) -> PathBuf {

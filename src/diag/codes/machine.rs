@@ -117,4 +117,16 @@ $ nnc train model.nn          # E0935: `w` is f32[4, 4] in one program and f32[4
 ```
 ",
     },
+    Explanation {
+        code: Code(950),
+        title: "fault of the compiler",
+        text: "\
+A stage of the compiler failed on a program that the checker accepted. This is a fault of nnc, not of the program: please
+report it, with the program and the whole message.
+
+```
+$ nnc train model.nn          # E0950: opt failed: …
+```
+",
+    },
 ];

@@ -1,5 +1,125 @@
 //! Codes E08xx: checkpoints and runs.
 
-use super::Explanation;
+use super::{Code, Explanation};
 
-pub const ALL: &[Explanation] = &[];
+const fn entry(code: u16, title: &'static str, text: &'static str) -> Explanation {
+    Explanation { code: Code(code), title, text }
+}
+
+pub const ALL: &[Explanation] = &[
+    entry(
+        801,
+        "checkpoint cannot be read",
+        "The file does not exist, or is not in the safetensors format, or is incomplete. nnc replaces checkpoints in one step, so
+an interrupted run leaves the old one or the new one.
+
+```
+$ nnc eval digits.nn --run runs/digits-1          # E0801 where last.safetensors was damaged
+```",
+    ),
+    entry(
+        802,
+        "not a checkpoint of a run",
+        "The file holds tensors, but not where a run stood (epoch, step, seed): another program wrote it.
+
+```
+$ cp weights.safetensors runs/digits-1/last.safetensors
+$ nnc train digits.nn --resume runs/digits-1          # E0802
+```",
+    ),
+    entry(
+        803,
+        "checkpoint does not fit the program",
+        "The program declares tensors that the checkpoint lacks, or the other way round, or with other shapes. The message
+lists them.
+
+```
+$ nnc train digits.nn --resume runs/digits-1          # E0803 after a layer was added to digits.nn
+```
+
+The folder of the run holds the program that it was trained with, as `program.nn`.",
+    ),
+    entry(
+        810,
+        "train block without a step",
+        "`nnc train` and `nnc bench` run the phase `step`, and the block has none.
+
+```nn
+train {
+  let net = Dense(1)
+  validate (x) in Points.test |> batch(10) { report mean: mean(net(x)) }
+}
+```",
+    ),
+    entry(
+        811,
+        "file cannot be written",
+        "The folder of a run, its log or a checkpoint cannot be written: no permission, or the disk is full.
+
+```
+$ nnc train digits.nn --runs /proc          # E0811
+```",
+    ),
+    entry(
+        812,
+        "loss or gradient not finite",
+        "A step gave NaN or infinity, and what it would have updated stays as it was. Most often the learning rate is too high,
+or a logarithm or a root meets 0.
+
+```nn
+optimizer = sgd(lr: 1e30)
+```
+
+Lower the learning rate, set `clip_norm`, or write `nonfinite = skip` to leave such steps out and count them.",
+    ),
+    entry(
+        813,
+        "no run of this program",
+        "`eval` and `predict` use the latest folder under `runs/` with the program's name, and there is none.
+
+```
+$ nnc eval digits.nn          # E0813 before the first `nnc train digits.nn`
+```
+
+Train first, or name the folder with `--run`.",
+    ),
+    entry(
+        814,
+        "no such phase",
+        "The command runs a phase that the `train` block does not declare.
+
+```
+$ nnc ir digits.nn --phase validation          # E0814: it is called `validate`
+```
+
+The phases are `init`, which every block has, and `step`, `validate`, `test` and `predict`.",
+    ),
+    entry(
+        815,
+        "predict reads no data",
+        "`nnc predict --data` feeds the parameters of the phase `predict` from columns of the same names, and it has none that is
+a column of a data set.
+
+```nn
+predict () { report answer: 42.0 }
+```",
+    ),
+    entry(
+        816,
+        "nothing to compile",
+        "The file has neither a `train` block nor a model or function.
+
+```
+$ nnc ir settings.nn          # E0816 where the file holds only `let`s
+```",
+    ),
+    entry(
+        817,
+        "no such train block",
+        "The command needs a `train` block and there is none, or none of the given name.
+
+```
+$ nnc train gan.nn critic          # E0817 where the file says `train generator { … }`
+```",
+    ),
+];

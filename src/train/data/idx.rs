@@ -67,9 +67,12 @@ fn read(data: &Data, column: &Column, path: &Path) -> Result<Array, Diagnostic> 
     let bytes = contents(path).map_err(|e| damaged(&e.to_string()))?;
     let header = Header::parse(bytes.as_slice()).ok_or_else(|| damaged("this is not an idx file"))?;
     let stored = bytes.len() - header.len;
-    let row: usize = header.dims[1..].iter().product::<usize>() * header.dtype.size();
-    if header.dims[0].checked_mul(row) != Some(stored) {
-        return Err(damaged(&format!("its header says {} rows of {row} bytes, it holds {stored}", header.dims[0])));
+    if header.bytes() != Some(stored) {
+        return Err(damaged(&format!(
+            "its header says {} of {}, it holds {stored} bytes",
+            header.shape(),
+            header.dtype
+        )));
     }
     let bytes = match bytes.slice(header.len, stored) {
         Some(body) if header.dtype == DType::U8 => body,
@@ -119,5 +122,14 @@ impl Header {
         let dims = bytes.get(4..len)?.chunks_exact(4);
         let dims: Vec<usize> = dims.map(|d| u32::from_be_bytes([d[0], d[1], d[2], d[3]]) as usize).collect();
         (!dims.is_empty()).then_some(Header { dtype, dims, len })
+    }
+
+    /// Bytes behind the header; `None` where no file is that long.
+    fn bytes(&self) -> Option<usize> {
+        self.dims.iter().try_fold(self.dtype.size(), |n, d| n.checked_mul(*d))
+    }
+
+    fn shape(&self) -> String {
+        self.dims.iter().map(usize::to_string).collect::<Vec<_>>().join("×")
     }
 }

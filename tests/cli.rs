@@ -1,0 +1,86 @@
+//! The built binary: every command on the examples, its exit codes, what it leaves on the disk, and interrupted runs.
+//! Exit codes: 0 well; 1 diagnostics; 2 usage; 3 the run failed; 130 interrupted.
+
+#[path = "cli/harness.rs"]
+mod harness;
+
+#[path = "cli/errors.rs"]
+mod errors;
+#[path = "cli/runs.rs"]
+mod runs;
+
+use harness::{Place, examples, nnc, repository};
+
+#[test]
+fn every_stage_of_every_phase_of_every_example_prints() {
+    const STAGES: [&str; 11] =
+        ["ast", "model", "tensor", "grad", "opt", "tile", "lane", "buffers", "step", "clif", "asm"];
+    for example in examples() {
+        for phase in ["init", "step", "validate", "test", "predict"] {
+            for stage in STAGES {
+                let out = nnc(&["ir", &example, "--phase", phase, "--stage", stage]).ok();
+                assert!(!out.trim().is_empty(), "{example} {phase} {stage}");
+            }
+        }
+    }
+}
+
+#[test]
+fn examples_check_and_have_a_summary() {
+    for example in examples() {
+        assert_eq!(nnc(&["check", &example]).ok(), format!("{example}: no errors\n"));
+        assert!(nnc(&["summary", &example]).ok().contains("trainable parameters"), "{example}");
+    }
+}
+
+/// 28·28·512 + 512 + 512·512 + 512 + 512·10 + 10, and 9·32 + 32 + 9·32·64 + 64 + 5·5·64·128 + 128 + 128·10 + 10.
+#[test]
+fn parameters_are_counted_as_by_hand() {
+    for (example, count) in [("mlp", 669_706), ("mnist_cnn", 225_034)] {
+        let found = nnc(&["check", &format!("{}/examples/{example}.nn", repository()), "--message-format", "json"]);
+        assert_eq!(found.json()[0]["parameters"], count, "{example}");
+    }
+}
+
+#[test]
+fn a_new_project_checks_and_a_second_of_its_name_is_refused() {
+    let place = Place::new();
+    place.nnc(&["new", "p"]).ok();
+    place.nnc(&["check", "p/main.nn"]).ok();
+    place.nnc(&["new", "p"]).code(2);
+}
+
+#[test]
+fn codes_are_listed_and_explained() {
+    let listed = nnc(&["explain"]).ok();
+    assert!(listed.lines().count() > 100);
+    for line in listed.lines() {
+        let (code, title) = line.split_once("  ").expect("a code and a title");
+        let text = nnc(&["explain", code]).ok();
+        assert!(text.starts_with(&format!("{code}: {title}\n\n")), "{text}");
+    }
+    assert!(nnc(&["explain", "E9999"]).code(2).stderr.contains("E9999"));
+}
+
+/// What the formatter writes it leaves alone; `--check` writes nothing.
+#[test]
+fn formatting_is_checked_without_writing() {
+    let place = Place::new();
+    place.write("a.nn", "let  a=1\n");
+    place.nnc(&["fmt", "--check", "a.nn"]).code(1);
+    assert_eq!(place.read("a.nn"), "let  a=1\n");
+    place.nnc(&["fmt", "a.nn"]).ok();
+    place.nnc(&["fmt", "--check", "a.nn"]).ok();
+    assert_eq!(place.read("a.nn"), "let a = 1\n");
+    assert_eq!(place.files(), ["a.nn"]);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let mut command = harness::command();
+    let piped = || std::process::Stdio::piped();
+    let mut child = command.arg("explain").stdout(piped()).stderr(piped()).spawn().expect("starts");
+    drop(child.stdout.take());
+    let out = child.wait_with_output().expect("ends");
+    assert!(!String::from_utf8_lossy(&out.stderr).contains("panicked"));
+}

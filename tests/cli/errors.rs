@@ -1,0 +1,181 @@
+//! What goes wrong is said with a code and an exit code, and leaves nothing half-written.
+
+use crate::harness::{Place, nnc, repository};
+use std::path::Path;
+
+const JSON: [&str; 2] = ["--message-format", "json"];
+
+/// Trains for one epoch and gives the codes; the run fails.
+#[track_caller]
+fn failing(place: &Place, args: &[&str]) -> Vec<String> {
+    let ran = place.nnc(&[args, &JSON].concat()).code(3);
+    ran.codes()
+}
+
+const TRAIN: [&str; 4] = ["train", "main.nn", "--set", "epochs=1"];
+const RESUME: [&str; 6] = ["train", "main.nn", "--set", "epochs=2", "--resume", "runs/main-1"];
+
+#[test]
+fn usage() {
+    nnc(&[]).code(2);
+    nnc(&["frob"]).code(2);
+    nnc(&["check", "no/such/file.nn"]).code(2);
+    nnc(&["check", "a.nn", "--set", "epochs"]).code(2);
+    nnc(&["ir", "a.nn", "--stage", "ptx"]).code(2);
+    nnc(&["--version"]).code(0);
+    nnc(&["--help"]).code(0);
+}
+
+/// One line a diagnostic in the `.expect` beside the program: code, line and column of the first label.
+#[test]
+fn five_mistakes_give_five_diagnostics() {
+    let folder = Path::new(repository()).join("tests/suite/check");
+    let program = folder.join("five_mistakes.nn").display().to_string();
+    let ran = nnc(&[&["check", program.as_str()], &JSON[..]].concat()).code(1);
+    let line = |d: &serde_json::Value| {
+        let at = &d["labels"][0];
+        format!("{} {}:{}", d["code"].as_str().unwrap_or_default(), at["line"], at["column"])
+    };
+    let found: Vec<String> = ran.json().iter().map(line).collect();
+    let expected = std::fs::read_to_string(folder.join("five_mistakes.expect")).expect("readable");
+    assert_eq!(found, expected.lines().collect::<Vec<_>>());
+
+    let human = nnc(&["check", &program]).code(1);
+    assert_eq!(human.stdout, "");
+    assert_eq!(human.stderr.matches("five_mistakes.nn:").count(), 5, "{}", human.stderr);
+}
+
+#[test]
+fn a_program_with_errors_starts_no_run() {
+    let place = Place::with_digits();
+    place.edit("Dense(classes)", "Dense(clases)");
+    place.nnc(&["train", "main.nn"]).code(1);
+    place.edit("Dense(clases)", "Dense(classes)");
+    assert_eq!(place.nnc(&[&["train", "main.nn", "--set", "epoch=1"], &JSON[..]].concat()).code(1).codes(), ["E0517"]);
+    assert_eq!(place.files(), ["data", "main.nn"]);
+}
+
+/// No folder is made for a run that never started.
+#[test]
+fn data_that_cannot_be_read() {
+    let place = Place::with_digits();
+    let labels = "data/digits/labels-idx1-ubyte";
+    place.edit("f32[8, 8, 1]", "f32[8, 9, 1]");
+    place.edit("image: f32[B, 8, 8, 1]", "image: f32[B, 8, 9, 1]");
+    assert_eq!(failing(&place, &TRAIN), ["E0704"]);
+    place.edit("8, 9, 1", "8, 8, 1");
+
+    let full = labels_bytes(1797);
+    std::fs::remove_file(place.path(&format!("{labels}.gz"))).expect("there");
+    assert_eq!(failing(&place, &TRAIN), ["E0702"]);
+    for (bytes, code) in [
+        (vec![0, 0, 8], "E0703"),
+        (full[..900].to_vec(), "E0703"),
+        ([&[0, 0, 8, 1, 255, 255, 255, 255], &full[8..]].concat(), "E0703"),
+        (labels_bytes(1796), "E0705"),
+    ] {
+        place.write(labels, bytes);
+        assert_eq!(failing(&place, &TRAIN), [code]);
+    }
+    assert_eq!(place.files(), ["data", "main.nn"]);
+    place.write(labels, &full);
+    place.nnc(&TRAIN).ok();
+}
+
+/// An idx file of so many labels.
+fn labels_bytes(rows: u32) -> Vec<u8> {
+    let header = [&[0, 0, 8, 1], rows.to_be_bytes().as_slice()].concat();
+    header.into_iter().chain((0..rows).map(|i| (i % 10) as u8)).collect()
+}
+
+#[test]
+fn labels_out_of_range_stop_the_run() {
+    let place = Place::with_digits();
+    place.edit("classes: int = 10", "classes: int = 9");
+    assert_eq!(failing(&place, &TRAIN), ["E0931"]);
+}
+
+#[test]
+fn text_files_that_cannot_be_read() {
+    let place = Place::new();
+    place.write("main.nn", HOUSES);
+    assert_eq!(failing(&place, &TRAIN), ["E0702"]);
+    for (text, code) in [
+        ("area,rooms\n1,2\n", "E0708"),
+        ("area,price\n1,2\n3,many\n", "E0707"),
+        ("area,price\n1,2\n3\n", "E0703"),
+        ("area,price\n1,2\n", "E0714"),
+        ("area,price\n", "E0714"),
+    ] {
+        place.write("houses.csv", text);
+        assert_eq!(failing(&place, &TRAIN), [code], "{text}");
+    }
+}
+
+const HOUSES: &str = "
+data Houses from csv(\"houses.csv\") {
+  area: f32 = raw.area
+  price: f32 = raw.price
+  split train
+}
+model Line() {
+  dense = Dense(1)
+  fn forward(area: f32[B]) -> f32[B] { reshape(dense(reshape(area, [B, 1])), [B]) }
+}
+train {
+  let net = Line()
+  optimizer = sgd(lr: 1e-3)
+  epochs = 3
+  step (area, price) in Houses.train |> batch(4, drop_last: true) { minimize mse(net(area), price) }
+}
+";
+
+#[test]
+fn a_loss_that_is_not_finite_stops_the_run() {
+    let place = Place::new();
+    place.write("main.nn", HOUSES);
+    place.write("houses.csv", "area,price\n1,2\n2,nan\n3,4\n4,5\n");
+    assert_eq!(failing(&place, &TRAIN), ["E0812"]);
+}
+
+#[test]
+fn phases_and_blocks_that_are_not_there() {
+    let place = Place::new();
+    place.write("main.nn", HOUSES);
+    assert_eq!(failing(&place, &["ir", "main.nn", "--phase", "test"]), ["E0814"]);
+    assert_eq!(failing(&place, &["train", "main.nn", "other"]), ["E0817"]);
+    assert_eq!(failing(&place, &["eval", "main.nn"]), ["E0813"]);
+    place.write("empty.nn", "let a = 1\n");
+    assert_eq!(failing(&place, &["ir", "empty.nn"]), ["E0816"]);
+}
+
+#[test]
+fn checkpoints_that_cannot_be_used() {
+    let place = Place::with_digits();
+    assert_eq!(failing(&place, &RESUME), ["E0801"]);
+    place.nnc(&TRAIN).ok();
+    let last = "runs/main-1/last.safetensors";
+    let good = std::fs::read(place.path(last)).expect("readable");
+    place.write(last, &good[..good.len() / 2]);
+    assert_eq!(failing(&place, &RESUME), ["E0801"]);
+    place.write(last, foreign());
+    assert_eq!(failing(&place, &RESUME), ["E0802"]);
+    place.write(last, &good);
+    place.edit("hidden = Dense(64)", "hidden = Dense(65)");
+    assert_eq!(failing(&place, &RESUME), ["E0803"]);
+    assert_eq!(failing(&place, &["eval", "main.nn"]), ["E0803"]);
+    place.edit("hidden = Dense(65)", "hidden = Dense(64)");
+    place.nnc(&RESUME).ok();
+}
+
+/// A safetensors file without tensors and metadata.
+fn foreign() -> Vec<u8> {
+    [&2u64.to_le_bytes()[..], b"{}"].concat()
+}
+
+#[test]
+fn a_folder_that_cannot_be_written() {
+    let place = Place::with_digits();
+    place.write("runs", "a file");
+    assert_eq!(failing(&place, &TRAIN), ["E0811"]);
+}

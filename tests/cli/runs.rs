@@ -1,0 +1,123 @@
+//! Training, scoring, predicting, interrupting and going on.
+
+use crate::harness::{Place, files, finish};
+use nnc::train::checkpoint::Checkpoint;
+use std::io::{BufRead, BufReader, Read};
+use std::process::Child;
+
+const RUN: &[&str] = &["best.safetensors", "last.safetensors", "log.jsonl", "program.nn"];
+
+fn train(place: &Place, epochs: u32, more: &[&str]) -> crate::harness::Ran {
+    let epochs = format!("epochs={epochs}");
+    place.nnc(&[&["train", "main.nn", "--set", &epochs, "--threads", "2"], more].concat())
+}
+
+fn last(place: &Place, run: &str) -> Checkpoint {
+    Checkpoint::load(&place.path(run).join("last.safetensors")).expect("a checkpoint")
+}
+
+/// Only the weights and the place in the run: the folder's other numbers hold times.
+#[track_caller]
+fn same(a: &Checkpoint, b: &Checkpoint) {
+    assert_eq!(a.progress, b.progress);
+    for (x, y) in a.tensors.iter().zip(&b.tensors) {
+        assert!(x == y, "{} differs", x.name);
+    }
+}
+
+#[test]
+fn digits_train_and_are_scored_and_predicted() {
+    let place = Place::with_digits();
+    let said = train(&place, 2, &[]).ok();
+    let accuracy: f64 = said.trim().strip_prefix("test accuracy ").expect(&said).parse().expect("a number");
+    assert!(accuracy > 0.9, "{said}");
+    assert_eq!(files(&place.path("runs/main-1")), RUN);
+    assert_eq!(place.read("runs/main-1/program.nn"), place.read("main.nn"));
+
+    // The kept weights, over the same split.
+    assert_eq!(place.nnc(&["eval", "main.nn"]).ok(), said);
+    let scored = place.nnc(&["eval", "main.nn", "--phase", "validate", "--message-format", "json"]).code(0).json();
+    assert!(scored[0]["metrics"]["accuracy"].as_f64().expect("a number") > 0.85, "{scored:?}");
+
+    predictions(&place.nnc(&["predict", "main.nn", "--data", "data/digits"]).ok());
+}
+
+/// 1,797 rows in order; the first ten digits of the set are 0 to 9.
+fn predictions(text: &str) {
+    let rows: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
+    assert_eq!(rows.len(), 1797);
+    assert!(rows.iter().enumerate().all(|(i, r)| r["row"] == i && (0..10).contains(&r["digit"].as_i64().unwrap())));
+    let right = (0..10).filter(|i| rows[*i]["digit"] == *i).count();
+    assert!(right >= 8, "{right} of the first ten");
+}
+
+/// Every line of the log is an object with a reason; the epochs count up over a resumed run.
+#[test]
+fn a_finished_run_goes_on_and_equals_a_longer_one() {
+    let place = Place::with_digits();
+    train(&place, 3, &[]).ok();
+    train(&place, 1, &[]).ok();
+    train(&place, 3, &["--resume", "runs/main-2"]).ok();
+    same(&last(&place, "runs/main-1"), &last(&place, "runs/main-2"));
+    let log = place.read("runs/main-2/log.jsonl");
+    let events = log.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).expect("JSON"));
+    let epochs: Vec<_> = events.filter(|e| e["reason"] == "epoch").map(|e| e["epoch"].clone()).collect();
+    assert_eq!(epochs, [1, 2, 3]);
+    // Nothing is left to do: it is scored again.
+    train(&place, 3, &["--resume", "runs/main-2"]).ok();
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_bit() {
+    let place = Place::with_digits();
+    for threads in ["1", "2", "5"] {
+        place.nnc(&["train", "main.nn", "--set", "epochs=1", "--threads", threads]).ok();
+    }
+    same(&last(&place, "runs/main-1"), &last(&place, "runs/main-2"));
+    same(&last(&place, "runs/main-1"), &last(&place, "runs/main-3"));
+}
+
+#[test]
+fn portable_code_gives_the_same_bits() {
+    let place = Place::with_digits();
+    train(&place, 1, &[]).ok();
+    train(&place, 1, &["--portable"]).ok();
+    same(&last(&place, "runs/main-1"), &last(&place, "runs/main-2"));
+}
+
+fn interrupt(child: &Child) {
+    let pid = i32::try_from(child.id()).expect("a pid");
+    let sent = std::process::Command::new("kill").args(["-INT", &pid.to_string()]).status();
+    assert!(sent.expect("kill runs").success());
+}
+
+/// Reads standard error up to a line that contains `text`.
+fn wait_for(child: &mut Child, text: &str) -> impl Read + use<> {
+    let mut lines = BufReader::new(child.stderr.take().expect("piped"));
+    loop {
+        let mut line = String::new();
+        assert!(lines.read_line(&mut line).expect("text") > 0, "ended before it said `{text}`");
+        if line.contains(text) {
+            return lines;
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_run_leaves_a_checkpoint_and_goes_on_to_the_same_weights() {
+    let place = Place::with_digits();
+    train(&place, 30, &[]).ok();
+    let mut child = place.start(&["train", "main.nn", "--set", "epochs=30", "--threads", "2"]);
+    let mut rest = wait_for(&mut child, "epoch  2");
+    interrupt(&child);
+    let mut said = String::new();
+    rest.read_to_string(&mut said).expect("text");
+    assert!(said.contains("--resume runs/main-2"), "{said}");
+    finish(child).code(130);
+    assert_eq!(files(&place.path("runs/main-2")), RUN);
+    let stopped = last(&place, "runs/main-2").progress;
+    assert!((80..1200).contains(&stopped.step), "{stopped:?}");
+
+    train(&place, 30, &["--resume", "runs/main-2"]).ok();
+    same(&last(&place, "runs/main-1"), &last(&place, "runs/main-2"));
+}
