@@ -57,8 +57,8 @@ impl Project {
         stop: &dyn Fn(u64) -> bool,
     ) -> Result<Fitted, Diagnostic> {
         let session = self.session();
-        let run = Run::new(&session, None, machine, start)?;
-        let ended = run.fit_until(Instant::now(), stop)?;
+        let mut run = Run::new(&session, None, machine, start)?;
+        let (ended, _) = run.fit_until(Instant::now(), stop)?;
         let state = run.state().borrow();
         let weights = state.iter().map(|(name, _)| (name.to_string(), state.read(name).unwrap())).collect();
         Ok(Fitted { ended, weights, folder: run.folder().to_path_buf(), _project: self.folder.clone() })

@@ -59,7 +59,7 @@ fn a_gradient_that_is_not_finite_names_the_parameter() {
 fn weights_that_are_not_finite_replace_no_checkpoint() {
     let project = one_weight("epochs = 2\n  save = every(1, steps)", OVERFLOWS, "", "y\n0\n1e30\n");
     let session = project.session();
-    let run = Run::new(&session, None, &MACHINE, Start::Fresh(project.path().join("runs"))).unwrap();
+    let mut run = Run::new(&session, None, &MACHINE, Start::Fresh(project.path().join("runs"))).unwrap();
     // The first step is fine: its gradient is 0.
     let error = run.fit(std::time::Instant::now()).unwrap_err();
     assert_eq!(error.code, Code(812));
