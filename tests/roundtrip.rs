@@ -1,6 +1,8 @@
-//! Tensor IR prints, reads back equal and prints the same: random graphs over the whole operation table, and the
+//! Every dump of the examples reads back and prints the same. Tensor IR prints, reads back equal and prints the same: random graphs over the whole operation table, and the
 //! texts of `tests/suite/tensor`. Every text there verifies, or ends in the violations as `// error: …` lines.
 
+#[path = "roundtrip/dumps.rs"]
+mod dumps;
 #[path = "roundtrip/random.rs"]
 mod random;
 

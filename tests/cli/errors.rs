@@ -82,6 +82,24 @@ fn data_that_cannot_be_read() {
     place.nnc(&TRAIN).ok();
 }
 
+/// Numbers with a fraction are not labels.
+#[test]
+fn stored_types_that_are_not_converted() {
+    let place = Place::with_digits();
+    std::fs::remove_file(place.path("data/digits/labels-idx1-ubyte.gz")).expect("there");
+    let rows = 1797u32.to_be_bytes();
+    place.write("data/digits/labels-idx1-float", [&[0, 0, 0x0d, 1], &rows[..], &[0; 4 * 1797]].concat());
+    assert_eq!(failing(&place, &TRAIN), ["E0706"]);
+}
+
+#[test]
+fn predict_needs_a_field_to_run_over() {
+    let place = Place::with_digits();
+    place.edit("predict (image) { report digit: argmax(net(image), axis: -1) }", "predict () { report one: 1.0 }");
+    place.nnc(&TRAIN).ok();
+    assert_eq!(failing(&place, &["predict", "main.nn", "--data", "data/digits"]), ["E0815"]);
+}
+
 /// An idx file of so many labels.
 fn labels_bytes(rows: u32) -> Vec<u8> {
     let header = [&[0, 0, 8, 1], rows.to_be_bytes().as_slice()].concat();
@@ -178,4 +196,27 @@ fn a_folder_that_cannot_be_written() {
     let place = Place::with_digits();
     place.write("runs", "a file");
     assert_eq!(failing(&place, &TRAIN), ["E0811"]);
+}
+
+/// The codes that `train` gives after one change of the digits.
+#[track_caller]
+fn changed(from: &str, to: &str) -> Vec<String> {
+    let place = Place::with_digits();
+    place.edit(from, to);
+    failing(&place, &TRAIN)
+}
+
+#[test]
+fn declarations_that_the_stored_data_does_not_fit() {
+    let splits = "split train 0.7, validate 0.1, test 0.2 by hash";
+    assert_eq!(changed(splits, "split train 1700 of all, validate 90 of all, test 90 of all by hash"), ["E0711"]);
+    assert_eq!(changed("by hash", "by image"), ["E0712"]);
+}
+
+#[test]
+fn predict_asks_for_a_part_that_is_there() {
+    let place = Place::with_digits();
+    place.nnc(&TRAIN).ok();
+    let predict = ["predict", "main.nn", "--data", "data/digits", "--part", "extra"];
+    assert_eq!(failing(&place, &predict), ["E0710"]);
 }

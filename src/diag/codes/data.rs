@@ -10,7 +10,7 @@ pub const ALL: &[Explanation] = &[
     entry(
         701,
         "data source not supported",
-        "The declaration is well formed, but nnc cannot read this kind of source yet.
+        "nnc cannot read this kind of source. The checker says so first, as E0514.
 
 ```nn
 data Photos from folder(\"photos\") { image: u8[64, 64, 3] = raw.image  split train }
@@ -141,7 +141,7 @@ Name a column of the declaration, or split `by hash` or `by position`.",
     entry(
         713,
         "split missing",
-        "A phase reads a split that neither the declaration nor the source has.
+        "A phase reads a split that neither the declaration nor the source has. The checker says so first, as E0510.
 
 ```nn
 test (image) in Digits.held_out |> batch(200) { report loss: loss(net(image)) }

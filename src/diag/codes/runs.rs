@@ -42,7 +42,7 @@ The folder of the run holds the program that it was trained with, as `program.nn
     entry(
         810,
         "train block without a step",
-        "`nnc train` and `nnc bench` run the phase `step`, and the block has none.
+        "`nnc train` and `nnc bench` run the phase `step`, and the block has none. The checker says so first, as E0523.
 
 ```nn
 train {

@@ -1,0 +1,73 @@
+//! What `nnc ir` prints of the examples reads back and prints the same, at every stage that has a parser.
+
+use nnc::driver::Session;
+use nnc::driver::stages::{Selection, Stage};
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+const PHASES: [&str; 5] = ["init", "step", "validate", "test", "predict"];
+
+fn examples() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let paths = std::fs::read_dir(folder).expect("examples").map(|f| f.expect("readable").path());
+    let found: Vec<PathBuf> = paths.filter(|p| p.extension().is_some_and(|e| e == "nn")).collect();
+    assert!(found.len() >= 4);
+    found
+}
+
+/// Calls `check` with the dump of each phase of each example, in wide and in portable code, and what it is a dump of.
+fn dumps(stage: Stage, check: impl Fn(&str, &str)) {
+    for path in examples() {
+        let session = Session::open(&path, &[]).expect("readable");
+        for (phase, portable) in PHASES.into_iter().flat_map(|p| [(p, false), (p, true)]) {
+            let selection = Selection { phase: phase.into(), portable, ..Selection::default() };
+            let text = session.stage(stage, &selection).unwrap_or_else(|d| panic!("{d:?}"));
+            check(&text, &format!("{} {phase} {stage:?} portable: {portable}", path.display()));
+        }
+    }
+}
+
+/// Each kernel of a dump: from its first line to the brace that closes it.
+fn kernels(text: &str) -> Vec<String> {
+    let mut found: Vec<String> = vec![];
+    for line in text.lines().filter(|l| !l.is_empty()) {
+        if line.starts_with("kernel ") {
+            found.push(String::new());
+        }
+        let kernel = found.last_mut().expect("a dump begins with a kernel");
+        *kernel += line;
+        *kernel += "\n";
+    }
+    assert!(!found.is_empty());
+    found
+}
+
+fn kernels_round_trip<K: Display>(stage: Stage, parse: fn(&str) -> Result<K, String>) {
+    dumps(stage, |text, name| {
+        for kernel in kernels(text) {
+            let back = parse(&kernel).unwrap_or_else(|e| panic!("{name}: {e}\n{kernel}"));
+            assert_eq!(back.to_string().trim_end(), kernel.trim_end(), "{name}");
+        }
+    });
+}
+
+#[test]
+fn tensor_dumps() {
+    for stage in [Stage::Tensor, Stage::Grad, Stage::Opt] {
+        dumps(stage, |text, name| {
+            let back = nnc::tensor::parse::parse(text).unwrap_or_else(|e| panic!("{name}: {e}\n{text}"));
+            assert_eq!(back.to_string(), text, "{name}");
+            assert_eq!(nnc::tensor::verify::verify(&back), Ok(()), "{name}");
+        });
+    }
+}
+
+#[test]
+fn tile_dumps() {
+    kernels_round_trip(Stage::Tile, nnc::tile::parse::parse);
+}
+
+#[test]
+fn lane_dumps() {
+    kernels_round_trip(Stage::Lane, nnc::lane::parse::parse);
+}
