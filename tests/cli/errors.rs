@@ -209,7 +209,7 @@ fn changed(from: &str, to: &str) -> Vec<String> {
 #[test]
 fn declarations_that_the_stored_data_does_not_fit() {
     let splits = "split train 0.7, validate 0.1, test 0.2 by hash";
-    assert_eq!(changed(splits, "split train 1700 of all, validate 90 of all, test 90 of all by hash"), ["E0711"]);
+    assert_eq!(changed(splits, "split train, validate 1700 of train by hash, test 190 of train by hash"), ["E0711"]);
     assert_eq!(changed("by hash", "by image"), ["E0712"]);
 }
 

@@ -121,7 +121,7 @@ The message lists the parts.",
 ```nn
 data Digits from idx(\"data/digits\") {
   image: u8[8, 8] = raw.image
-  split train 50_000 of all, validate 20_000 of all by hash
+  split train, validate 50_000 of train by hash, test 20_000 of train by hash
 }
 ```
 
