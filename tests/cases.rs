@@ -32,6 +32,8 @@
 //!
 //! `repeat` holds what people ask for: equal seeds give equal bits, and resuming equals never having stopped.
 
+#[path = "cases/copies.rs"]
+mod copies;
 #[path = "cases/program.rs"]
 mod program;
 #[path = "cases/repeat.rs"]
