@@ -1,5 +1,6 @@
 //! The cases of `schedule.rs` as machine code: the same bits as the tile interpreter, with any number of workers.
 
+#[allow(dead_code, reason = "the comparison of random graphs is for tests/random_graphs.rs")]
 #[path = "machine_code/machine.rs"]
 mod machine;
 #[path = "schedule/ops.rs"]

@@ -6,7 +6,7 @@ mod reference;
 
 pub use reference::{RESULT, f32s, floats, i32s, ints};
 
-use nnc::codegen::{CodegenOptions, compile};
+use nnc::codegen::{CodegenOptions, compile, x86};
 use nnc::lane::Target;
 use nnc::runtime::{Executable, Pool, RunOptions, SharedBytes, StateStore};
 use nnc::schedule::{Options, StepProgram, plan};
@@ -16,22 +16,38 @@ use std::sync::Arc;
 
 /// Runs a graph as machine code on one and on three workers. Gives the plan for AVX-512.
 pub fn check(graph: &Graph, inputs: &[(&str, Tensor)]) -> StepProgram {
-    let planned = |target| plan(graph, &Options { target }).expect("the graph has a plan");
-    let program = planned(Target::CLIF);
+    check_machine(graph, inputs, Target::CLIF);
+    planned(graph, Target::AVX512)
+}
+
+/// The kernels in tile and lane IR against the tensor interpreter, and all machine code that runs here against tile IR.
+pub fn check_everywhere(graph: &Graph, inputs: &[(&str, Tensor)]) {
+    reference::check(graph, inputs);
+    check_machine(graph, inputs, Target::CLIF);
+    if let Some(target) = x86::host_target() {
+        check_machine(graph, inputs, target);
+    }
+}
+
+fn planned(graph: &Graph, target: Target) -> StepProgram {
+    plan(graph, &Options { target }).expect("the graph has a plan")
+}
+
+fn check_machine(graph: &Graph, inputs: &[(&str, Tensor)], target: Target) {
+    let program = planned(graph, target);
     let expected = reference::run_program(&program, inputs);
     for workers in [1, 3] {
-        let found = run(&program, inputs, workers);
+        let found = run(&program, inputs, workers, target != Target::CLIF);
         for ((outcome, want), got) in program.outputs.iter().zip(&expected).zip(&found) {
             same_bits(&outcome.name, &bytes(want), got, &want.data, &program);
         }
     }
-    planned(Target::AVX512)
 }
 
 /// The bytes of the outputs, in order; after two runs, so that the second meets what the first left behind.
-fn run(program: &StepProgram, inputs: &[(&str, Tensor)], workers: usize) -> Vec<Vec<u8>> {
-    let compiled = compile(program, &CodegenOptions { wide: false, threads: 2, profile: false })
-        .unwrap_or_else(|e| panic!("{e:?}"));
+fn run(program: &StepProgram, inputs: &[(&str, Tensor)], workers: usize, wide: bool) -> Vec<Vec<u8>> {
+    let compiled =
+        compile(program, &CodegenOptions { wide, threads: 2, profile: false }).unwrap_or_else(|e| panic!("{e:?}"));
     let mut store = StateStore::new();
     let pool = Arc::new(Pool::new(workers));
     let mut executable = Executable::new(compiled, pool, &mut store, RunOptions { poison: true }).unwrap();
