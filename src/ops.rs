@@ -150,7 +150,7 @@ impl PartialEq for Literal {
 pub enum Unary {
     Neg,
     Abs,
-    /// -1, 0 or 1; NaN stays NaN.
+    /// -1, 0 or 1; a zero keeps its sign, NaN stays NaN.
     Sign,
     Floor,
     Ceil,

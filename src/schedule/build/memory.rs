@@ -36,7 +36,9 @@ impl Builder {
 
     /// Reads a tile. Where bounds fail the buffer is not touched and the element is `fill`.
     pub fn load(&mut self, source: Source, at: &Coord, bounds: &[Bound], fill: Option<Literal>) -> Value {
-        if !self.transposes || !bounds.is_empty() || !self.runs_along_rows(&at.flat) {
+        // Indices from data stand in a tile of the kernel's own orientation: such a load stays straight.
+        let turns = self.transposes && bounds.is_empty() && at.flat.tiles().is_empty();
+        if !turns || !self.runs_along_rows(&at.flat) {
             return self.load_straight(source, at, bounds, fill);
         }
         self.swap_roles();

@@ -40,7 +40,7 @@ fn float_unary(op: Unary) -> Option<fn(f64) -> f64> {
 }
 
 fn sign(x: f64) -> f64 {
-    if x.is_nan() { x } else { (x > 0.0) as i8 as f64 - (x < 0.0) as i8 as f64 }
+    if x == 0.0 || x.is_nan() { x } else { x.signum() }
 }
 
 fn int_unary(op: Unary, dtype: DType) -> Option<fn(i64) -> i64> {

@@ -71,7 +71,7 @@ fn window(size: usize, stride: usize, pad: usize) -> Window {
 fn unary_maps() {
     let check1 = |op, x: &[f32], y: &[f32]| check(Op::Unary(op), &[f(&[x.len()], x)], f(&[y.len()], y));
     check1(Unary::Neg, &[1., -0., INF], &[-1., 0., -INF]);
-    check1(Unary::Sign, &[-2., -0., 3., NAN], &[-1., 0., 1., NAN]);
+    check1(Unary::Sign, &[-2., -0., 3., NAN], &[-1., -0., 1., NAN]);
     check1(Unary::RoundEven, &[0.5, 1.5, 2.5, -0.5], &[0., 2., 2., -0.]);
     check1(Unary::Floor, &[-1.5, 1.5], &[-2., 1.]);
     check1(Unary::Ceil, &[-1.5, 1.5], &[-1., 2.]);
