@@ -117,6 +117,13 @@ impl<'s> Run<'s> {
         std::fs::write(&path, text.as_bytes()).map_err(|e| errors::folder(&path, &e))
     }
 
+    /// What can be known of all phases before anything is written: their splits, and their batches.
+    fn check_data(&self, sources: &Sources) -> Result<(), Diagnostic> {
+        let compile: Box<Compile> = Box::new(|p, batch, rows| self.compiler.compile(p, batch, rows));
+        let mut phases = self.train.phases.iter().filter(|p| p.kind != PhaseKind::Predict);
+        phases.try_for_each(|phase| PhaseRunner::new(phase, sources, &compile).map(drop))
+    }
+
     /// Trains to the end; `started` is when the command began. Gives why it ended, and the scores of the tests.
     pub fn fit(&mut self, started: Instant) -> Result<(Ended, Scores), Diagnostic> {
         self.fit_until(started, &|_| interrupt::requested())
@@ -126,6 +133,7 @@ impl<'s> Run<'s> {
     pub fn fit_until(&mut self, started: Instant, stop: &dyn Fn(u64) -> bool) -> Result<(Ended, Scores), Diagnostic> {
         let session = self.session;
         let sources = Sources::open(&session.model, &session.folder())?;
+        self.check_data(&sources)?;
         if let Some(base) = self.base.take() {
             self.make_folder(&base)?;
         }

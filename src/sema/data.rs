@@ -63,14 +63,15 @@ pub struct SourceKind {
     columns: Option<&'static [&'static str]>,
 }
 
-const SOURCES: [SourceKind; 2] = [
+const SOURCES: [SourceKind; 3] = [
     SourceKind { name: "idx", parts: &["train", "test"], columns: Some(&["image", "label"]) },
     SourceKind { name: "csv", parts: &[], columns: None },
+    SourceKind { name: "tsv", parts: &[], columns: None },
 ];
 
 /// Sources of the language that are not there yet.
-const PLANNED: [&str; 11] =
-    ["tsv", "parquet", "npy", "npz", "images", "text", "jsonl", "wav", "synthetic", "safetensors", "json"];
+const PLANNED: [&str; 10] =
+    ["parquet", "npy", "npz", "images", "text", "jsonl", "wav", "synthetic", "safetensors", "json"];
 
 impl Checker {
     /// The declaration of this name, checked on first use; `None` after an error.

@@ -68,7 +68,7 @@ pub enum SplitSize {
     },
 }
 
-/// `hash`: by a hash of the row number; `position`: the last rows; `field`: whole groups by a column's value.
+/// `hash`: by a hash of the row number; `position`: rows in their order; `field`: whole groups by a column's value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SplitBy {
     Hash,

@@ -63,8 +63,8 @@ $ nnc train digits.nn --runs /proc          # E0811
     entry(
         812,
         "loss or gradient not finite",
-        "A step gave NaN or infinity, and what it would have updated stays as it was. Most often the learning rate is too high,
-or a logarithm or a root meets 0.
+        "A step gave NaN or infinity, and the run ends; the checkpoints keep the last good weights. Most often the learning
+rate is too high, or a logarithm or a root meets 0.
 
 ```nn
 optimizer = sgd(lr: 1e30)
