@@ -321,6 +321,19 @@ fn indexed(op: Op, x: &[usize], i: &[usize], limit: i32, result: &[usize]) {
     check(&graph, &[("x", floats(x, 3)), ("i", ints(i, limit, 4))]);
 }
 
+/// Found by `random_graphs.rs`: such a kernel works on squares, and the gather must not turn round with its neighbours.
+#[test]
+fn a_transposed_gather() {
+    let mut graph = Graph::new("turned");
+    let x = graph.input("x", InputRole::Arg, f32s(&[3, 5, 17]), Origin::default());
+    let at = graph.input("i", InputRole::Rows, i32s(&[3, 16, 17]), Origin::default());
+    let mut b = Builder::new(&mut graph, Origin::default());
+    let y = b.op(Op::TakeAlong { axis: 1 }, &[x, at], f32s(&[3, 16, 17]));
+    let y = b.transpose(y, &[2, 1, 0]);
+    graph.output("y", RESULT, y);
+    check(&graph, &[("x", floats(&[3, 5, 17], 3)), ("i", ints(&[3, 16, 17], 5, 4))]);
+}
+
 #[test]
 fn gathers_and_scatters() {
     indexed(Op::Take { axis: 0 }, &[10, 70], &[6], 10, &[6, 70]);
