@@ -21,6 +21,8 @@ pub struct Session {
     pub diagnostics: Vec<Diagnostic>,
     pub files: Vec<ast::File>,
     pub model: Model,
+    /// The `--set` values.
+    pub overrides: Vec<(String, String)>,
 }
 
 impl Session {
@@ -41,7 +43,7 @@ impl Session {
         let (model, found) = sema::check(&files, overrides);
         diagnostics.extend(found);
         diagnostics.sort_by_key(|d| d.labels.first().map(|l| l.span));
-        Ok(Session { path: path.to_path_buf(), sources, diagnostics, files, model })
+        Ok(Session { path: path.to_path_buf(), sources, diagnostics, files, model, overrides: overrides.to_vec() })
     }
 
     pub fn has_errors(&self) -> bool {

@@ -5,6 +5,7 @@
 
 pub mod batches;
 pub mod checkpoint;
+pub mod console;
 pub mod data;
 pub mod fit;
 pub mod folder;

@@ -26,8 +26,8 @@ pub struct Options {
     #[arg(long)]
     spans: bool,
     /// Batch size [default: the phase's own]
-    #[arg(long)]
-    batch: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    batch: Option<u32>,
     /// Show the portable code generator's kernels
     #[arg(long)]
     portable: bool,
@@ -40,7 +40,7 @@ pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
         train: options.train.clone(),
         layer: options.layer.clone(),
         spans: options.spans,
-        batch: options.batch,
+        batch: options.batch.map(|n| n as usize),
         portable: options.portable,
     };
     let text = session.stage(options.stage, &selection).map_err(|d| Failure::run(d, &session))?;

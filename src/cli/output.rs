@@ -4,10 +4,13 @@ use super::{Color, Format, Global, Program};
 use crate::diag::{Diagnostic, render};
 use crate::driver::Session;
 use crate::source::SourceMap;
+use crate::train::console::note;
+use crate::train::folder::RunFolder;
 use crate::train::fit::Scores;
 use serde_json::json;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 pub struct Output {
@@ -36,7 +39,7 @@ impl Failure {
         match self {
             Failure::Diagnostics => ExitCode::from(1),
             Failure::Usage(message) => {
-                eprintln!("error: {message}");
+                note(format_args!("error: {message}"));
                 ExitCode::from(2)
             }
             Failure::Run(diagnostic, sources) => {
@@ -70,7 +73,7 @@ impl Output {
         if self.json {
             diagnostics.iter().for_each(|d| say(render::render_json(d, sources)));
         } else if !diagnostics.is_empty() {
-            eprint!("{}", render::render_human(diagnostics, sources, self.color));
+            note(render::render_human(diagnostics, sources, self.color).trim_end_matches('\n'));
         }
     }
 
@@ -87,7 +90,25 @@ impl Output {
 
     /// Opens and checks a program and prints what the checker says; an error ends the command.
     pub fn open(&self, program: &Program) -> Result<Session, Failure> {
-        let session = Session::open(&program.file, &program.set)
+        self.open_with(program, &[])
+    }
+
+    /// The same with the `--set` values of the run in this folder; those of the command line come after them.
+    pub fn open_run(&self, program: &Program, folder: Option<&Path>) -> Result<Session, Failure> {
+        let stem = program.file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+        let latest = || RunFolder::latest(Path::new("runs"), &stem);
+        let folder = folder.map(|path| RunFolder { path: path.into() }).or_else(latest);
+        self.open_with(program, &folder.map(|f| f.sets()).unwrap_or_default())
+    }
+
+    fn open_with(&self, program: &Program, stored: &[(String, String)]) -> Result<Session, Failure> {
+        let sets: Vec<_> = stored.iter().filter(|(n, _)| program.set.iter().all(|(own, _)| own != n)).cloned().collect();
+        if !sets.is_empty() {
+            let list = sets.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join(" ");
+            note(format_args!("note: with the run's own settings: {list}"));
+        }
+        let sets: Vec<_> = sets.into_iter().chain(program.set.iter().cloned()).collect();
+        let session = Session::open(&program.file, &sets)
             .map_err(|e| Failure::Usage(format!("cannot read `{}`: {e}", program.file.display())))?;
         self.diagnostics(&session.diagnostics, &session.sources);
         if session.has_errors() { Err(Failure::Diagnostics) } else { Ok(session) }

@@ -28,7 +28,7 @@ pub struct Options {
 }
 
 pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
-    let session = output.open(&options.program)?;
+    let session = output.open_run(&options.program, options.run.as_deref())?;
     let start = Start::Kept(options.run.clone());
     let run = Run::new(&session, options.train.as_deref(), &options.machine.options(), start)
         .map_err(|d| Failure::run(d, &session))?;

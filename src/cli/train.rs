@@ -3,6 +3,7 @@
 use super::output::{Failure, Output};
 use super::{Machine, Program};
 use crate::driver::run::{Run, Start};
+use crate::train::console::note;
 use crate::train::fit::Ended;
 use crate::train::interrupt;
 use clap::Args;
@@ -28,7 +29,10 @@ pub struct Options {
 
 pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
     let started = Instant::now();
-    let session = output.open(&options.program)?;
+    let session = match &options.resume {
+        Some(folder) => output.open_run(&options.program, Some(folder))?,
+        None => output.open(&options.program)?,
+    };
     interrupt::install();
     let start = match &options.resume {
         Some(folder) => Start::Resume(folder.clone()),
@@ -36,17 +40,18 @@ pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
     };
     let mut run = Run::new(&session, options.train.as_deref(), &options.machine.options(), start)
         .map_err(|d| Failure::run(d, &session))?;
-    run.notes().iter().for_each(|note| eprintln!("note: {note}"));
+    run.notes().iter().for_each(|text| note(format_args!("note: {text}")));
+    run.json = output.json;
     let (ended, scores) = run.fit(started).map_err(|d| Failure::run(d, &session))?;
     output.scores(&scores);
     match ended {
         Ended::Finished => Ok(()),
         Ended::StoppedEarly => {
-            eprintln!("stopped early: no better result within the patience");
+            note("stopped early: no better result within the patience");
             Ok(())
         }
         Ended::Interrupted => {
-            eprintln!("interrupted; go on with --resume {}", run.folder().display());
+            note(format_args!("interrupted; go on with --resume {}", run.folder().display()));
             Err(Failure::Interrupted)
         }
     }

@@ -8,6 +8,7 @@ use crate::sema::model::{Model, Phase, PhaseKind, Train};
 use crate::train::checkpoint::{Checkpoint, Progress};
 use crate::train::data::DataSet;
 use crate::train::fit::{Ended, Fit, Scores, phase_of, run_all};
+use crate::train::console::note;
 use crate::train::folder::RunFolder;
 use crate::train::phases::{Compile, PhaseRunner, Scalars, Sources, set_scalars};
 use crate::train::{interrupt, predict, state};
@@ -35,6 +36,8 @@ pub struct Run<'s> {
     /// Where the folder of a fresh run will be made: once its data is open, so that no empty folder is left behind.
     base: Option<PathBuf>,
     progress: Progress,
+    /// Events of the training go to standard output as JSON.
+    pub json: bool,
 }
 
 impl<'s> Run<'s> {
@@ -47,7 +50,7 @@ impl<'s> Run<'s> {
         let train = session.train(train)?;
         let compiler = Compiler::new(machine);
         let mut run =
-            Run { session, train, compiler, folder: RunFolder::default(), base: None, progress: fresh(train) };
+            Run { session, train, compiler, folder: RunFolder::default(), base: None, progress: fresh(train), json: false };
         // Also before a checkpoint is loaded: this allocates every state.
         run.initialize()?;
         match start {
@@ -91,7 +94,11 @@ impl<'s> Run<'s> {
     fn load(&mut self, path: &Path) -> Result<(), Diagnostic> {
         let checkpoint = Checkpoint::load(path)?;
         state::load(&self.session.model, &mut self.state().borrow_mut(), &checkpoint, path)?;
+        let seed = self.progress.seed;
         self.progress = checkpoint.progress;
+        if self.progress.seed != seed && self.session.overrides.iter().any(|(name, _)| name == "seed") {
+            note(format_args!("note: the run keeps its seed {}", self.progress.seed));
+        }
         Ok(())
     }
 
@@ -114,7 +121,8 @@ impl<'s> Run<'s> {
         self.folder = RunFolder::create(base, &self.session.stem()).map_err(|e| errors::folder(base, &e))?;
         let text = &self.session.sources.file(self.session.files[0].id).text;
         let path = self.folder.path.join("program.nn");
-        std::fs::write(&path, text.as_bytes()).map_err(|e| errors::folder(&path, &e))
+        std::fs::write(&path, text.as_bytes()).map_err(|e| errors::folder(&path, &e))?;
+        self.folder.keep_sets(&self.session.overrides).map_err(|e| errors::folder(&self.folder.path, &e))
     }
 
     /// What can be known of all phases before anything is written: their splits, and their batches.
@@ -137,14 +145,15 @@ impl<'s> Run<'s> {
         if let Some(base) = self.base.take() {
             self.make_folder(&base)?;
         }
-        eprintln!("run {}", self.folder().display());
+        note(format_args!("run {}", self.folder().display()));
         let compile: Box<Compile> = Box::new(|p, batch, rows| self.compiler.compile(p, batch, rows));
         let model = &session.model;
         let progress = self.progress.clone();
         let mut fit = Fit::new(model, self.train, self.state(), &self.folder, &sources, &compile, progress)?;
         fit.stop = stop;
+        fit.json = self.json;
         fit.after_first_step = Some(Box::new(move || {
-            eprintln!("first step after {:.3} s", started.elapsed().as_secs_f64());
+            note(format_args!("first step after {:.3} s", started.elapsed().as_secs_f64()));
         }));
         let ended = fit.run()?;
         Ok((ended, fit.scores))

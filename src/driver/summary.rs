@@ -3,7 +3,7 @@
 use super::Session;
 use super::compile::{Backend, bindings, optimized, plan, tensor};
 use crate::diag::Diagnostic;
-use crate::ops::Type;
+use crate::ops::{Op, Type};
 use crate::ops::dim::Bindings;
 use crate::schedule::{self, StepProgram};
 use crate::sema::model::{Layer, Param, ParamKind, PhaseKind, Train};
@@ -45,8 +45,9 @@ pub fn summarize(session: &Session, train: Option<&str>) -> Result<Summary, Diag
     let step = step.ok_or_else(|| crate::train::fit::errors::no_step(train))?;
     let batch = step.pipeline.batch;
     let symbols = bindings(step, batch, batch);
-    let forward = tensor(&step.graph, &symbols)?;
+    let mut forward = tensor(&step.graph, &symbols)?;
     let whole = optimized(forward.clone())?;
+    keep_forward(&mut forward);
     let backend = Backend::new(false, 1);
     let program = plan(&whole, &backend)?;
     let bytes = |kinds: &[ParamKind]| bytes(&session.model.params, kinds);
@@ -64,6 +65,12 @@ pub fn summarize(session: &Session, train: Option<&str>) -> Result<Summary, Diag
         machine: backend.describe(),
         schedules: schedules(&program, train),
     })
+}
+
+/// Drops everything from the first gradient on: the backward pass and the updates.
+fn keep_forward(graph: &mut Graph) {
+    let end = graph.insts.iter().position(|inst| inst.op == Op::Grad).unwrap_or(graph.insts.len());
+    graph.insts.truncate(end);
 }
 
 fn bytes(params: &[Param], kinds: &[ParamKind]) -> usize {

@@ -48,7 +48,8 @@ impl Checkpoint {
     pub fn save(&self, path: &Path) -> io::Result<()> {
         let views = self.tensors.iter().map(|t| Ok((t.name.as_str(), view(t)?))).collect::<io::Result<Vec<_>>>()?;
         let progress = serde_json::to_string(&self.progress)?;
-        let metadata = HashMap::from([(PROGRESS.to_string(), progress), ("format".to_string(), "pt".to_string())]);
+        // One entry only: the order of several would vary from run to run, and with it the bytes of the file.
+        let metadata = HashMap::from([(PROGRESS.to_string(), progress)]);
         let bytes = safetensors::serialize(views, Some(metadata)).map_err(io::Error::other)?;
         replace(path, &bytes)
     }

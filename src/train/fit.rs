@@ -3,6 +3,7 @@
 use super::batches::{self, Epoch};
 use super::checkpoint::{Checkpoint, Progress};
 use super::folder::RunFolder;
+use super::console::note;
 use super::interrupt;
 use super::log::Log;
 use super::metrics::Metrics;
@@ -14,6 +15,7 @@ use crate::runtime::StateStore;
 use crate::sema::model::{Goal, Model, NonFinite, Phase, PhaseKind, Train, Unit};
 use serde_json::{Map, json};
 use std::cell::RefCell;
+use std::io::Write;
 use std::time::Instant;
 
 /// Why a run ended without an error.
@@ -37,6 +39,8 @@ pub struct Fit<'a> {
     pub at: Progress,
     /// Where epoch lines go; `false` keeps standard error quiet.
     pub verbose: bool,
+    /// Each epoch also goes to standard output as JSON.
+    pub json: bool,
     runners: Runners<'a>,
     training: Metrics,
     total: u64,
@@ -81,6 +85,7 @@ impl<'a> Fit<'a> {
             log,
             at,
             verbose: true,
+            json: false,
             runners,
             training,
             total,
@@ -206,7 +211,7 @@ impl<'a> Fit<'a> {
                 line if line.is_empty() => line,
                 line => format!(" | validate {line}"),
             };
-            eprintln!("epoch {:>2}  {}{validated}  ({rate:.0} rows/s, {seconds:.1} s)", self.at.epoch, trained.line());
+            note(format_args!("epoch {:>2}  {}{validated}  ({rate:.0} rows/s, {seconds:.1} s)", self.at.epoch, trained.line()));
         }
     }
 
@@ -222,6 +227,11 @@ impl<'a> Fit<'a> {
     }
 
     fn write_log(&mut self, reason: &str, fields: Map<String, serde_json::Value>) -> Result<(), Diagnostic> {
+        if self.json && reason == "epoch" {
+            let head = std::iter::once(("reason".to_string(), json!(reason)));
+            // Nobody reads it: the log in the folder has it too.
+            let _ = writeln!(std::io::stdout(), "{}", json!(head.chain(fields.clone()).collect::<Map<_, _>>()));
+        }
         self.log.event(reason, fields).map_err(|e| errors::io(&self.folder.path, &e))
     }
 

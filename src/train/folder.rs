@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+const SETS: &str = "set.json";
+
 #[derive(Default)]
 pub struct RunFolder {
     pub path: PathBuf,
@@ -29,6 +31,17 @@ impl RunFolder {
         let folder = |n: u64| RunFolder { path: base.join(format!("{stem}-{n}")) };
         let numbered = numbers(base, stem).filter(|n| folder(*n).kept().exists());
         numbered.max().map(folder)
+    }
+
+    /// Records the `--set` values of the run, so that a later command runs the same program.
+    pub fn keep_sets(&self, sets: &[(String, String)]) -> io::Result<()> {
+        super::checkpoint::replace(&self.path.join(SETS), serde_json::to_string(sets)?.as_bytes())
+    }
+
+    /// The recorded `--set` values; none where the run had none.
+    pub fn sets(&self) -> Vec<(String, String)> {
+        let text = std::fs::read_to_string(self.path.join(SETS)).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
     }
 
     pub fn best(&self) -> PathBuf {

@@ -36,7 +36,8 @@ pub fn resolve(data: &Data, set: &DataSet) -> Result<HashMap<String, Rows>, Diag
             _ => continue,
         };
         let of = if set.part(of).is_none() && set.parts.len() == 1 { &set.parts[0].name } else { of };
-        let rows = left.get(of).cloned().ok_or_else(|| no_such_part(split, of, set))?;
+        set.part(of).ok_or_else(|| no_such_part(split, of, set))?;
+        let rows = left.remove(of).ok_or_else(|| rest_twice(split, of))?;
         done.insert(split.name.clone(), rows);
     }
     Ok(done)
@@ -122,6 +123,12 @@ fn no_such_part(split: &Split, of: &str, set: &DataSet) -> Diagnostic {
     Diagnostic::error(Code(710), format!("the data has no part `{of}` for split `{}`", split.name))
         .label(split.span, "asked for here")
         .help(format!("the source stores: {}", names.join(", ")))
+}
+
+fn rest_twice(split: &Split, of: &str) -> Diagnostic {
+    Diagnostic::error(Code(709), format!("split `{}` would take the same rows as another split", split.name))
+        .label(split.span, format!("takes what is left of `{of}`, and so does a split before it"))
+        .help("say how much it takes, as in `split train 0.8, test 0.2 by hash`")
 }
 
 fn too_few(split: &Split, wanted: usize, found: usize) -> Diagnostic {

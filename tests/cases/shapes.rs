@@ -36,8 +36,7 @@ fn batch_norm_over_one_value_is_an_error_before_training() {
         assert!(error.message.contains("values > 1"), "{}", error.message);
         assert!(error.labels.iter().any(|l| l.text == size), "{error:#?}");
         assert!(error.labels[0].text.contains("call of `BatchNorm`"), "the first place is the user's call: {error:#?}");
-        let log = std::fs::read_dir(project.path().join("runs/main-1")).unwrap();
-        assert!(log.flatten().all(|e| e.file_name() != "last.safetensors"), "nothing was trained");
+        assert!(!project.path().join("runs").exists(), "nothing was begun");
     }
     batch_norm(4, "batch(2)").fit().unwrap();
     batch_norm(5, "batch(2, drop_last: true)").fit().unwrap();

@@ -100,6 +100,15 @@ data Houses from csv(\"houses.csv\") { price: f32 = raw.prize  split train }
 The message lists the columns of the file.",
     ),
     entry(
+        709,
+        "two splits of the same rows",
+        "Two splits without a size would both take everything that the others leave, so that what is tested was trained on.
+
+```nn
+split train, test          # E0709 on a csv file, which has one part: write `split train 0.8, test`
+```",
+    ),
+    entry(
         710,
         "part missing in the data",
         "A split names a part of the source that is not stored, or takes rows of one.

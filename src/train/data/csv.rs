@@ -25,10 +25,10 @@ pub fn open(data: &Data, path: &Path) -> Result<Vec<Part>, Diagnostic> {
         for ((column, places), out) in data.columns.iter().zip(&places).zip(&mut bytes) {
             for &place in places {
                 let text = record.get(place).unwrap_or("");
-                let number = number(text, column.ty.dtype).ok_or_else(|| {
-                    errors::bad_row(data, path, rows, &header[place], &format!("`{text}` is not a number"))
-                })?;
-                out.extend(number);
+                let dtype = column.ty.dtype;
+                let detail = || format!("`{text}` is not a finite number of type {dtype}");
+                let bad = || errors::bad_row(data, path, rows, &header[place], &detail());
+                out.extend(number(text, dtype).ok_or_else(bad)?);
             }
         }
     }
@@ -52,7 +52,7 @@ fn places(column: &Column, header: &[String], path: &Path) -> Result<Vec<usize>,
 
 /// A number in the column's type, little-endian. An i32 column takes `3` and `3.0`, never `3.5`.
 fn number(text: &str, dtype: DType) -> Option<Vec<u8>> {
-    let value: f64 = text.parse().ok()?;
+    let value: f64 = text.parse().ok().filter(|v: &f64| v.is_finite())?;
     let whole = |lo: f64, hi: f64| (value.fract() == 0.0 && (lo..=hi).contains(&value)).then_some(value);
     match dtype {
         DType::F32 => Some((value as f32).to_le_bytes().to_vec()),
