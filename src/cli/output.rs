@@ -5,8 +5,8 @@ use crate::diag::{Diagnostic, render};
 use crate::driver::Session;
 use crate::source::SourceMap;
 use crate::train::console::note;
-use crate::train::folder::RunFolder;
 use crate::train::fit::Scores;
+use crate::train::folder::RunFolder;
 use serde_json::json;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
@@ -102,7 +102,8 @@ impl Output {
     }
 
     fn open_with(&self, program: &Program, stored: &[(String, String)]) -> Result<Session, Failure> {
-        let sets: Vec<_> = stored.iter().filter(|(n, _)| program.set.iter().all(|(own, _)| own != n)).cloned().collect();
+        let sets: Vec<_> =
+            stored.iter().filter(|(n, _)| program.set.iter().all(|(own, _)| own != n)).cloned().collect();
         if !sets.is_empty() {
             let list = sets.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join(" ");
             note(format_args!("note: with the run's own settings: {list}"));

@@ -6,9 +6,9 @@ use crate::diag::{Code, Diagnostic};
 use crate::runtime::StateStore;
 use crate::sema::model::{Model, Phase, PhaseKind, Train};
 use crate::train::checkpoint::{Checkpoint, Progress};
+use crate::train::console::note;
 use crate::train::data::DataSet;
 use crate::train::fit::{Ended, Fit, Scores, phase_of, run_all};
-use crate::train::console::note;
 use crate::train::folder::RunFolder;
 use crate::train::phases::{Compile, PhaseRunner, Scalars, Sources, set_scalars};
 use crate::train::{interrupt, predict, state};
@@ -49,8 +49,15 @@ impl<'s> Run<'s> {
     ) -> Result<Run<'s>, Diagnostic> {
         let train = session.train(train)?;
         let compiler = Compiler::new(machine);
-        let mut run =
-            Run { session, train, compiler, folder: RunFolder::default(), base: None, progress: fresh(train), json: false };
+        let mut run = Run {
+            session,
+            train,
+            compiler,
+            folder: RunFolder::default(),
+            base: None,
+            progress: fresh(train),
+            json: false,
+        };
         // Also before a checkpoint is loaded: this allocates every state.
         run.initialize()?;
         match start {

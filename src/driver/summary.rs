@@ -3,8 +3,8 @@
 use super::Session;
 use super::compile::{Backend, bindings, optimized, plan, tensor};
 use crate::diag::Diagnostic;
-use crate::ops::{Op, Type};
 use crate::ops::dim::Bindings;
+use crate::ops::{Op, Type};
 use crate::schedule::{self, StepProgram};
 use crate::sema::model::{Layer, Param, ParamKind, PhaseKind, Train};
 use crate::tensor::{Graph, InputRole, cost};

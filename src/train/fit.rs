@@ -2,8 +2,8 @@
 
 use super::batches::{self, Epoch};
 use super::checkpoint::{Checkpoint, Progress};
-use super::folder::RunFolder;
 use super::console::note;
+use super::folder::RunFolder;
 use super::interrupt;
 use super::log::Log;
 use super::metrics::Metrics;
@@ -211,7 +211,11 @@ impl<'a> Fit<'a> {
                 line if line.is_empty() => line,
                 line => format!(" | validate {line}"),
             };
-            note(format_args!("epoch {:>2}  {}{validated}  ({rate:.0} rows/s, {seconds:.1} s)", self.at.epoch, trained.line()));
+            note(format_args!(
+                "epoch {:>2}  {}{validated}  ({rate:.0} rows/s, {seconds:.1} s)",
+                self.at.epoch,
+                trained.line()
+            ));
         }
     }
 

@@ -211,6 +211,16 @@ fn declarations_that_the_stored_data_does_not_fit() {
     let splits = "split train 0.7, validate 0.1, test 0.2 by hash";
     assert_eq!(changed(splits, "split train, validate 1700 of train by hash, test 190 of train by hash"), ["E0711"]);
     assert_eq!(changed("by hash", "by image"), ["E0712"]);
+    // Both would take all rows: what is tested would have been trained on.
+    assert_eq!(changed(splits, "split train, validate 0.15, test by hash"), ["E0709"]);
+}
+
+#[test]
+fn a_number_that_the_type_cannot_hold_is_refused() {
+    let place = Place::new();
+    place.write("main.nn", HOUSES);
+    place.write("houses.csv", "area,price\n1,2\n2,1e999\n3,4\n4,5\n");
+    assert_eq!(failing(&place, &TRAIN), ["E0707"]);
 }
 
 #[test]

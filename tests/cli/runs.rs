@@ -5,7 +5,7 @@ use nnc::train::checkpoint::Checkpoint;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Child;
 
-const RUN: &[&str] = &["best.safetensors", "last.safetensors", "log.jsonl", "program.nn"];
+const RUN: &[&str] = &["best.safetensors", "last.safetensors", "log.jsonl", "program.nn", "set.json"];
 
 fn train(place: &Place, epochs: u32, more: &[&str]) -> crate::harness::Ran {
     let epochs = format!("epochs={epochs}");
@@ -106,6 +106,7 @@ fn wait_for(child: &mut Child, text: &str) -> impl Read + use<> {
 #[test]
 fn an_interrupted_run_leaves_a_checkpoint_and_goes_on_to_the_same_weights() {
     let place = Place::with_digits();
+    place.edit("epochs = 30", "epochs = 4");
     train(&place, 30, &[]).ok();
     let mut child = place.start(&["train", "main.nn", "--set", "epochs=30", "--threads", "2"]);
     let mut rest = wait_for(&mut child, "epoch  2");
@@ -118,6 +119,9 @@ fn an_interrupted_run_leaves_a_checkpoint_and_goes_on_to_the_same_weights() {
     let stopped = last(&place, "runs/main-2").progress;
     assert!((80..1200).contains(&stopped.step), "{stopped:?}");
 
-    train(&place, 30, &["--resume", "runs/main-2"]).ok();
+    // The run remembers its own `--set epochs=30`; the file says another number.
+    place.nnc(&["train", "main.nn", "--resume", "runs/main-2"]).ok();
     same(&last(&place, "runs/main-1"), &last(&place, "runs/main-2"));
+    let bytes = |run: &str| std::fs::read(place.path(run).join("last.safetensors")).expect("a checkpoint");
+    assert!(bytes("runs/main-1") == bytes("runs/main-2"), "equal runs give equal files");
 }

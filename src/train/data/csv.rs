@@ -26,7 +26,7 @@ pub fn open(data: &Data, path: &Path) -> Result<Vec<Part>, Diagnostic> {
             for &place in places {
                 let text = record.get(place).unwrap_or("");
                 let dtype = column.ty.dtype;
-                let detail = || format!("`{text}` is not a finite number of type {dtype}");
+                let detail = || format!("`{text}` is not a number of type {dtype}");
                 let bad = || errors::bad_row(data, path, rows, &header[place], &detail());
                 out.extend(number(text, dtype).ok_or_else(bad)?);
             }
@@ -52,7 +52,9 @@ fn places(column: &Column, header: &[String], path: &Path) -> Result<Vec<usize>,
 
 /// A number in the column's type, little-endian. An i32 column takes `3` and `3.0`, never `3.5`.
 fn number(text: &str, dtype: DType) -> Option<Vec<u8>> {
-    let value: f64 = text.parse().ok().filter(|v: &f64| v.is_finite())?;
+    // `nan` and `inf` are what their writer says; a number that is too large is not.
+    let written = text.trim_start_matches(['-', '+']).chars().next().is_some_and(char::is_alphabetic);
+    let value: f64 = text.parse().ok().filter(|v: &f64| written || (*v as f32).is_finite())?;
     let whole = |lo: f64, hi: f64| (value.fract() == 0.0 && (lo..=hi).contains(&value)).then_some(value);
     match dtype {
         DType::F32 => Some((value as f32).to_le_bytes().to_vec()),
