@@ -17,6 +17,7 @@ mod defs;
 pub mod emit;
 mod every;
 mod expr;
+mod facts;
 mod function;
 mod layer;
 mod member;

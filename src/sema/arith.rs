@@ -60,6 +60,12 @@ impl Checker {
             (Value::DType(x), Value::DType(y)) if op == BinaryOp::Eq => Value::Bool(x == y),
             (Value::List(x), Value::List(y)) if op == BinaryOp::Add => Value::List([&x[..], &y[..]].concat()),
             (Value::Dim(x), Value::Range(lo, hi)) if op == BinaryOp::In => self.dim_in_range(x, lo, hi, span),
+            (x, Value::List(items)) if op == BinaryOp::In => match is_member(x, items) {
+                Some(found) => Value::Bool(found),
+                // An integer that is not known.
+                None if matches!(x, Value::Dim(_)) => self.report_open(no_operator(span, op, &a, &b)),
+                None => self.report(no_operator(span, op, &a, &b)),
+            },
             _ => self.report(no_operator(span, op, &a, &b)),
         }
     }
@@ -247,7 +253,7 @@ pub fn as_float(value: &Value) -> Option<f64> {
     }
 }
 
-fn comparison(op: BinaryOp) -> Option<Compare> {
+pub(super) fn comparison(op: BinaryOp) -> Option<Compare> {
     Some(match op {
         BinaryOp::Eq => Compare::Eq,
         BinaryOp::Ne => Compare::Ne,
@@ -283,6 +289,15 @@ fn float_arithmetic(op: BinaryOp, x: f64, y: f64) -> Option<f64> {
         BinaryOp::Pow => x.powf(y),
         _ => return None,
     })
+}
+
+/// Whether a list holds a word or a known number; `None` where items of another kind stand in it.
+fn is_member(x: &Value, items: &[Value]) -> Option<bool> {
+    let same = |item: &Value| match (x, item) {
+        (Value::Str(a), Value::Str(b)) => Some(a == b),
+        _ => Some(as_float(x)? == as_float(item)?),
+    };
+    items.iter().map(same).try_fold(false, |found, same| Some(found | same?))
 }
 
 fn bool_binary(op: BinaryOp, x: bool, y: bool) -> Option<bool> {
@@ -356,7 +371,9 @@ fn overflow(span: Span) -> Diagnostic {
 fn not_exact(span: Span, a: &Dim, n: i64) -> Diagnostic {
     let diag = Diagnostic::error(Code(204), format!("`{a}` is not divisible by {n}")).label(span, "must be exact");
     match a.known() {
-        Some(_) => diag.help("integers divide exactly; write `floor(a / b)`, or a float such as `1.0 / 3`"),
+        Some(_) => {
+            diag.help("integers divide exactly; a quotient that is rounded is `floor(a / b)`, a fraction `1.0 / 3`")
+        }
         None => diag.help(format!("write `floor({a} / {n})`, or add `where {a} % {n} == 0` to the function")),
     }
 }

@@ -3,9 +3,9 @@
 use super::args::Given;
 use super::arith::Round;
 use super::checker::Checker;
-use super::scope::Owner;
+use super::scope::{Frame, Owner};
 use super::value::{Call, CallArg, Callable, Object, Value};
-use super::{builtins, defs};
+use super::{builtins, defs, facts};
 use crate::diag::{Code, Diagnostic};
 use crate::ops::DType;
 use crate::source::Span;
@@ -171,20 +171,25 @@ impl Checker {
         let args = args.into_iter().map(|a| Given { label: a.label, span: a.span, what: a.value }).collect();
         let slots = self.assign_args(&block_signature(block), args, span)?;
         let mut object = Object { def: block.clone(), args: vec![], span };
+        let mut given = vec![];
         for (param, slot) in block.params.iter().zip(slots) {
             let (value, at) = match (slot, &param.default) {
                 (Some(given), _) => (given.what, given.span),
                 (None, Some(default)) => {
                     let owner = Owner::Object(Rc::new(object.clone()), None);
-                    (self.in_frame(super::scope::Frame::new(owner), |c| c.eval(default)), default.span)
+                    (self.in_frame(Frame::new(owner), |c| c.eval(default)), default.span)
                 }
                 (None, None) => (Value::Error, span),
             };
             let what = format!("argument `{}` of `{}`", param.name.text, block_name(block));
             let value = param.ty.iter().fold(value, |v, ty| self.convert(v, at, ty, &what));
+            given.push((param.name.text.clone(), at));
             object.args.push((param.name.text.clone(), value));
         }
-        Some(Rc::new(object))
+        let object = Rc::new(object);
+        let frame = Frame { given, ..Frame::new(Owner::Object(object.clone(), None)) };
+        let call = facts::Call { name: block_name(block), span, def: block.span };
+        self.in_frame(frame, |c| c.prove_all(&block.constraints, call)).then_some(object)
     }
 
     /// A constructor call: a layer instance where one may be declared, or an object.

@@ -77,6 +77,8 @@ pub struct Checker {
     pub constructing: Vec<Rc<crate::syntax::ast::BlockItem>>,
     pub training: bool,
     pub probing: Probing,
+    /// The definition that is probed, by its place: its own facts are taken for granted.
+    pub probed: Option<Span>,
     pub phase: Option<PhaseState>,
     pub train: TrainState,
     next_symbol: u32,
@@ -136,6 +138,7 @@ impl Checker {
             constructing: vec![],
             training: false,
             probing: Probing::Off,
+            probed: None,
             phase: None,
             train: TrainState::default(),
             next_symbol: 0,
@@ -171,15 +174,26 @@ impl Checker {
         if self.probing == Probing::Off { self.report(diag) } else { Value::Error }
     }
 
-    /// An error inside the library points at the user's call first.
+    /// An error inside the library points at the user's call first, then at the declaration of the layer it is in.
     pub fn show_callers(&self, mut diag: Diagnostic) -> Diagnostic {
         let in_library = diag.labels.first().is_some_and(|l| !self.defs.is_user(l.span.file));
-        let call = self.calls.iter().rev().find(|c| self.defs.is_user(c.span.file));
-        if let (true, Some(call)) = (in_library, call) {
-            let text = format!("in this call of `{}`", call.name);
-            diag.labels.insert(0, Label { span: call.span, text });
+        if !in_library {
+            return diag;
         }
+        let call = self.calls.iter().rev().find(|c| self.defs.is_user(c.span.file));
+        let call = call.map(|c| Label { span: c.span, text: format!("in this call of `{}`", c.name) });
+        diag.labels = call.into_iter().chain(self.library_layer()).chain(diag.labels).collect();
         diag
+    }
+
+    /// The line of the user that declares the layer of the library whose code is elaborated.
+    fn library_layer(&self) -> Option<Label> {
+        let id = self.frames.iter().rev().find_map(|f| f.owner.instance())?;
+        let instance = &self.instances[id.0 as usize];
+        let is_users = self.defs.is_user(instance.span.file) && !self.defs.is_user(instance.def.span.file);
+        let path = if instance.path.is_empty() { &instance.root } else { &instance.path };
+        let text = format!("`{path}` is declared here with these arguments");
+        is_users.then(|| Label { span: instance.span, text })
     }
 
     /// The value of a result, or its error reported.

@@ -3,6 +3,7 @@
 use super::args::{Given, Signature};
 use super::call::block_name;
 use super::checker::{CallSite, Checker};
+use super::facts::Call;
 use super::scope::{Frame, Local, Owner};
 use super::value::{CallArg, Value};
 use crate::diag::{Code, Diagnostic};
@@ -73,16 +74,20 @@ impl Checker {
         span: Span,
     ) -> Value {
         for (param, slot) in f.params.iter().zip(slots) {
+            let given = slot.as_ref().map(|s| (param.name.text.clone(), s.span));
+            self.frame().given.extend(given);
             let value = self.argument(param, slot, name, span);
             self.frame().declare(Local { name: param.name.text.clone(), value, is_var: false, span: param.name.span });
         }
         let solved = self.solve_deferred();
         let matched = solved && !self.frame().scopes.iter().flatten().any(|l| l.value.is_error());
-        if !matched || !self.prove_all(&f.constraints, name, span) {
+        if !matched || !self.prove_all(&f.constraints, Call { name, span, def: f.span }) {
             return Value::Error;
         }
-        if let Owner::Instance(id) = self.owner() {
-            self.realize(id);
+        if let Owner::Instance(id) = self.owner()
+            && !self.realize(id)
+        {
+            return Value::Error;
         }
         let value = if f.composite { self.eval_composite(f) } else { self.eval_body(f) };
         self.note_result(&value);

@@ -5,6 +5,7 @@ use super::call::{block_name, block_signature, method, method_names, no_forward}
 use super::checker::Checker;
 use super::member::{find_member, member_capitals};
 use super::scope::{BoundDim, Frame, Owner};
+use super::terms::collect_capitals;
 use super::value::{CallArg, Callable, InstanceId, Value};
 use crate::diag::{Code, Diagnostic};
 use crate::ops::Type;
@@ -35,6 +36,10 @@ pub struct Instance {
     pub(super) members: Vec<(ast::Name, Held)>,
     /// Members whose dimensions are not known yet.
     pub(super) pending: Vec<Member>,
+    /// Conditions of the `where` whose dimensions are not known yet.
+    pub(super) facts: Vec<Expr>,
+    /// Where the constructor's arguments stand.
+    pub(super) given: Vec<(Rc<str>, Span)>,
     /// Types of the first result.
     pub results: Vec<Type<Dim>>,
     pub span: Span,
@@ -131,13 +136,15 @@ impl Checker {
         let Some(slots) = self.assign_args(&block_signature(block), given, span) else { return Value::Error };
         let id = self.add_instance(block, place, span);
         for (param, slot) in block.params.iter().zip(slots) {
+            let at = slot.as_ref().map(|s| (param.name.text.clone(), s.span));
+            self.instances[id.0 as usize].given.extend(at);
             let value = self.in_place(&param.name.text, |c| c.layer_argument(id, block, param, slot));
             self.instances[id.0 as usize].args.push((param.name.text.clone(), value));
         }
         self.constructing.push(block.clone());
-        self.without_place(|c| c.in_frame(Frame::new(Owner::Instance(id)), |c| c.realize(id)));
+        let holds = self.without_place(|c| c.in_frame(Frame::new(Owner::Instance(id)), |c| c.realize(id)));
         self.constructing.pop();
-        Value::Instance(id)
+        if holds { Value::Instance(id) } else { Value::Error }
     }
 
     fn layer_argument(
@@ -175,6 +182,8 @@ impl Checker {
             dims: vec![],
             members: vec![],
             pending: block.members.iter().filter(|m| !matches!(m, Member::Fn(_) | Member::Error(_))).cloned().collect(),
+            facts: block.constraints.clone(),
+            given: vec![],
             results: vec![],
             span,
         });
@@ -185,6 +194,7 @@ impl Checker {
     fn instance_dims(&self, block: &ast::BlockItem) -> Vec<Rc<str>> {
         let mut names = vec![];
         block.members.iter().for_each(|m| member_capitals(m, &mut names));
+        block.constraints.iter().for_each(|c| collect_capitals(c, &mut names));
         names.retain(|n| self.defs.get(&n.text, n.span.file).is_none());
         let mut found: Vec<Rc<str>> = vec![];
         for name in names {

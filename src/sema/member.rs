@@ -1,24 +1,70 @@
 //! Members of an instance: elaborated as soon as their dimensions are known, looked up by name.
 
-use super::call::{method, no_method};
+use super::call::{block_name, method, no_method};
 use super::checker::Checker;
+use super::facts::Call;
 use super::layer::{Held, join};
 use super::scope::{Frame, Owner};
 use super::terms::collect_capitals;
 use super::value::{Callable, InstanceId, Value};
 use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
-use crate::syntax::ast::{self, DimExpr, Member, TypeExpr, TypeKind};
+use crate::syntax::ast::{self, DimExpr, Expr, Member, Setting, TypeExpr, TypeKind, TypedMember};
 
 impl Checker {
-    /// Elaborates the members whose dimensions are known by now.
-    pub fn realize(&mut self, id: InstanceId) {
-        let pending = std::mem::take(&mut self.instances[id.0 as usize].pending);
-        if pending.is_empty() {
-            return;
+    /// Elaborates the members whose dimensions are known by now; false if a fact of the layer does not hold.
+    pub fn realize(&mut self, id: InstanceId) -> bool {
+        let instance = &mut self.instances[id.0 as usize];
+        let pending = std::mem::take(&mut instance.pending);
+        let facts = std::mem::take(&mut instance.facts);
+        if pending.is_empty() && facts.is_empty() {
+            return true;
         }
-        let frame = Frame::new(Owner::Instance(id));
-        self.in_frame(frame, |c| c.realize_members(id, &pending));
+        let frame = Frame { given: instance.given.clone(), ..Frame::new(Owner::Instance(id)) };
+        self.in_frame(frame, |c| {
+            let holds = c.prove_facts(id, facts);
+            if holds {
+                c.realize_members(id, &pending)
+            } else {
+                c.break_members(id, &pending)
+            }
+            holds
+        })
+    }
+
+    /// Proves the conditions of the layer whose dimensions are known by now; false after an error.
+    fn prove_facts(&mut self, id: InstanceId, facts: Vec<Expr>) -> bool {
+        let (ready, waiting): (Vec<Expr>, Vec<Expr>) = facts.into_iter().partition(|f| {
+            let mut names = vec![];
+            collect_capitals(f, &mut names);
+            self.are_known(id, &names)
+        });
+        let instance = &mut self.instances[id.0 as usize];
+        instance.facts = waiting;
+        let (def, span) = (instance.def.clone(), instance.span);
+        self.prove_all(&ready, Call { name: block_name(&def), span, def: def.span })
+    }
+
+    /// Members of an instance whose conditions do not hold are not reported again.
+    fn break_members(&mut self, id: InstanceId, members: &[Member]) {
+        for member in members {
+            match member {
+                Member::Typed(TypedMember { name, .. }) | Member::Setting(Setting { name, .. }) => {
+                    self.hold(id, name, Held::Value(Value::Error));
+                }
+                Member::If { then, otherwise, .. } => {
+                    self.break_members(id, then);
+                    self.break_members(id, otherwise);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether these dimensions, as far as they are the instance's own, have a value.
+    fn are_known(&self, id: InstanceId, names: &[ast::Name]) -> bool {
+        let instance = &self.instances[id.0 as usize];
+        names.iter().all(|n| instance.dim(&n.text).is_some() || !instance.dim_names.contains(&n.text))
     }
 
     fn realize_members(&mut self, id: InstanceId, members: &[Member]) {
@@ -28,11 +74,7 @@ impl Checker {
                 Member::If { cond, .. } => collect_capitals(cond, &mut names),
                 member => member_capitals(member, &mut names),
             }
-            let ready = names.iter().all(|n| {
-                let known = self.instances[id.0 as usize].dim(&n.text).is_some();
-                known || !self.instances[id.0 as usize].dim_names.contains(&n.text)
-            });
-            if ready {
+            if self.are_known(id, &names) {
                 self.realize_member(id, member);
             } else {
                 self.instances[id.0 as usize].pending.push(member.clone());

@@ -67,6 +67,7 @@ impl Checker {
         let state = GraphState::new("probe", GraphKind::Phase);
         let args = block.params.iter().filter(|p| p.default.is_none()).map(|p| self.opaque_argument(p));
         let Some(args) = args.collect::<Option<Vec<_>>>() else { return vec![] };
+        self.probed = Some(block.span);
         let (_, instance) = self.with_graph(state, |c| c.at_place(place, |c| c.construct_with(block, args)));
         let Value::Instance(id) = instance else { return vec![] };
         let mut graphs = vec![];
@@ -121,6 +122,7 @@ impl Checker {
             _ => f.name.text.to_string(),
         };
         let state = GraphState::new(&name, GraphKind::Phase);
+        self.probed = Some(f.span);
         let (state, value) = self.with_graph(state, |c| {
             c.in_frame(Frame::new(owner.clone()), |c| {
                 c.open_dims(f);

@@ -65,6 +65,8 @@ pub struct Frame {
     pub dims: Vec<(Rc<str>, BoundDim)>,
     pub packs: Vec<(Rc<str>, Pack)>,
     pub scopes: Vec<Vec<Local>>,
+    /// Where the arguments of the call stand; defaults are not among them.
+    pub given: Vec<(Rc<str>, Span)>,
     /// Names not found here are looked up in the frame below (a phase inside its `train` block).
     pub nested: bool,
     /// Inside `if training { … }`.
@@ -82,6 +84,7 @@ impl Frame {
             dims: vec![],
             packs: vec![],
             scopes: vec![vec![]],
+            given: vec![],
             nested: false,
             in_training: false,
             raw: None,

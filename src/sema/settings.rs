@@ -182,7 +182,7 @@ impl Checker {
 
     fn positive(&mut self, s: &Setting) -> Option<f64> {
         let value = self.eval(&s.value);
-        let number = super::arith::as_float(&value).filter(|v| *v > 0.0);
+        let number = super::arith::as_float(&value).filter(|v| *v > 0.0 && v.is_finite());
         if number.is_none() && !value.is_error() {
             self.report(bad_setting(s, "a positive number"));
         }
@@ -217,8 +217,12 @@ impl Checker {
             self.report(bad_setting(s, "`patience(min: loss, epochs: 5)`"));
             return None;
         };
-        let epochs = u32::try_from(self.eval_int(&epochs.value)?).ok()?;
-        Some(Patience { goal, epochs })
+        let count = self.eval_int(&epochs.value)?;
+        let epochs = u32::try_from(count).ok().filter(|&n| n > 0);
+        if epochs.is_none() {
+            self.report(bad_setting(s, "`patience(min: loss, epochs: 5)` with at least one epoch"));
+        }
+        Some(Patience { goal, epochs: epochs? })
     }
 
     /// `every(500, steps)`

@@ -5,15 +5,13 @@
 
 use super::checker::Checker;
 use super::defs::Def;
-use super::model::Requirement;
 use super::scope::{BoundDim, Owner, Pack, is_capital};
 use super::terms::{collect_capitals, expr_text};
-use super::value::Value;
 use crate::diag::{Code, Diagnostic};
+use crate::ops::Extent;
 use crate::ops::dim::{Dim, Verdict};
-use crate::ops::{Compare, Extent};
 use crate::source::Span;
-use crate::syntax::ast::{self, BinaryOp, DimExpr, Expr, ExprKind};
+use crate::syntax::ast::{self, DimExpr, Expr, ExprKind};
 use std::rc::Rc;
 
 /// A dimension that could not be compared yet.
@@ -185,77 +183,6 @@ impl Checker {
         }
         Some(shape)
     }
-
-    /// Proves the conditions of a `where`; false after an error.
-    pub fn prove_all(&mut self, constraints: &[Expr], name: &str, call: Span) -> bool {
-        // All are tried, so that all that fail are reported.
-        let failed = constraints.iter().filter(|c| !self.prove(c, name, call)).count();
-        failed == 0
-    }
-
-    fn prove(&mut self, condition: &Expr, name: &str, call: Span) -> bool {
-        match self.condition_sides(condition) {
-            Some((op, a, b)) => match self.decide(op, &a, &b) {
-                Some(true) => true,
-                Some(false) => {
-                    self.report(not_proved(condition, name, call, (&a, &b), true));
-                    false
-                }
-                None if self.depends_on_batch(&a, &b) => {
-                    self.require(op, (&a, &b), not_proved(condition, name, call, (&a, &b), true));
-                    true
-                }
-                None => {
-                    self.report_open(not_proved(condition, name, call, (&a, &b), false));
-                    false
-                }
-            },
-            None => match self.eval_condition(condition) {
-                Some(true) => true,
-                Some(false) => {
-                    self.report(does_not_hold(condition, name, call));
-                    false
-                }
-                None => false,
-            },
-        }
-    }
-
-    /// The batch size of a phase is all that two dimensions leave open.
-    fn depends_on_batch(&self, a: &Dim, b: &Dim) -> bool {
-        let Some(phase) = &self.phase else { return false };
-        let batch = phase.size.symbols();
-        a.symbols().into_iter().chain(b.symbols()).all(|s| batch.contains(&s))
-    }
-
-    /// Leaves a condition to be settled when the batch size is known.
-    fn require(&mut self, op: Compare, (left, right): (&Dim, &Dim), error: Diagnostic) {
-        let error = self.show_callers(error);
-        let requirement = Requirement { op, left: left.clone(), right: right.clone(), error };
-        if let Some(phase) = &mut self.phase
-            && !phase.requirements.contains(&requirement)
-        {
-            phase.requirements.push(requirement);
-        }
-    }
-
-    /// The sides of a comparison of integers.
-    fn condition_sides(&mut self, condition: &Expr) -> Option<(Compare, Dim, Dim)> {
-        let ExprKind::Binary(op, a, b) = &condition.kind else { return None };
-        let op = match op {
-            BinaryOp::Eq => Compare::Eq,
-            BinaryOp::Ne => Compare::Ne,
-            BinaryOp::Lt => Compare::Lt,
-            BinaryOp::Le => Compare::Le,
-            BinaryOp::Gt => Compare::Gt,
-            BinaryOp::Ge => Compare::Ge,
-            _ => return None,
-        };
-        match (self.eval(a), self.eval(b)) {
-            (Value::Dim(a), Value::Dim(b)) => Some((op, a, b)),
-            _ => None,
-        }
-    }
 }
 
 fn dims_text(dims: &[DimExpr]) -> String {
@@ -346,25 +273,4 @@ fn no_solution(expr: &Expr, actual: &Dim, site: Site) -> Diagnostic {
     Diagnostic::error(Code(305), format!("{} has a dimension {actual}, which is no value of `{text}`", site.what))
         .label(site.span, format!("{actual} here"))
         .label(expr.span, format!("`{text}` is declared here"))
-}
-
-fn not_proved(condition: &Expr, name: &str, call: Span, (a, b): (&Dim, &Dim), is_false: bool) -> Diagnostic {
-    let text = expr_text(condition);
-    let verdict = if is_false { "does not hold" } else { "cannot be proved" };
-    let message = format!("`{name}` needs `{text}`, which {verdict}");
-    let diag = Diagnostic::error(Code(306), message)
-        .label(call, format!("here the sides are {a} and {b}"))
-        .label(condition.span, "the condition");
-    if is_false {
-        diag
-    } else {
-        diag.help(format!("add a condition to the caller: `where {a} …`, or use known sizes"))
-    }
-}
-
-fn does_not_hold(condition: &Expr, name: &str, call: Span) -> Diagnostic {
-    let text = expr_text(condition);
-    Diagnostic::error(Code(306), format!("`{name}` needs `{text}`, which does not hold"))
-        .label(call, "in this call")
-        .label(condition.span, "the condition")
 }

@@ -65,10 +65,41 @@ fn collect_in_block(block: &ast::Block, names: &mut Vec<ast::Name>) {
     }
 }
 
+/// The names that a condition compares, in order.
+pub fn names(expr: &Expr) -> Vec<ast::Name> {
+    match &expr.kind {
+        ExprKind::Name(n) => vec![n.clone()],
+        ExprKind::Call(_, args) => args.iter().flat_map(|a| names(&a.value)).collect(),
+        ExprKind::Unary(_, x) | ExprKind::Paren(x) | ExprKind::Index(x, _) => names(x),
+        ExprKind::Binary(_, a, b) => [names(a), names(b)].concat(),
+        _ => vec![],
+    }
+}
+
 /// A term of a shape as the user wrote it.
 pub fn expr_text(expr: &Expr) -> String {
     match &expr.kind {
         ExprKind::Int(n) => n.to_string(),
+        ExprKind::Float(v) => format!("{v:?}"),
+        ExprKind::Bool(b) => b.to_string(),
+        ExprKind::Inf => "inf".into(),
+        ExprKind::Str(s) => format!("\"{}\"", s.text),
+        ExprKind::Unary(ast::UnaryOp::Neg, x) => format!("-{}", expr_text(x)),
+        ExprKind::Unary(ast::UnaryOp::Not, x) => format!("not {}", expr_text(x)),
+        ExprKind::List(items) => {
+            let item = |i: &ast::ListElem| match i {
+                ast::ListElem::Expr(e) => expr_text(e),
+                ast::ListElem::Spread(n) => format!("*{}", n.text),
+            };
+            format!("[{}]", items.iter().map(item).collect::<Vec<_>>().join(", "))
+        }
+        ExprKind::Index(base, subs) => {
+            let sub = |s: &ast::Sub| match s {
+                ast::Sub::At(e) => expr_text(e),
+                _ => "…".into(),
+            };
+            format!("{}[{}]", expr_text(base), subs.iter().map(sub).collect::<Vec<_>>().join(", "))
+        }
         ExprKind::Name(n) => n.text.to_string(),
         ExprKind::Paren(e) => format!("({})", expr_text(e)),
         ExprKind::Field(e, n) => format!("{}.{}", expr_text(e), n.text),

@@ -83,6 +83,7 @@ impl Checker {
             _ => return self.report(unknown_type(ty)),
         };
         match fit(&ty.text, value) {
+            Ok(Value::Function(Callable::Schedule(rate))) if !is_rate(&rate) => self.report(no_rate(span, what)),
             Ok(value) => value,
             Err(value) => self.refuse_value(value, span, ty, what, expected),
         }
@@ -202,6 +203,16 @@ fn fit(ty: &str, value: Value) -> Result<Value, Value> {
         ("layer", Value::Instance(_)) => Ok(value),
         _ => Err(value),
     }
+}
+
+/// A constant rate is a finite number, and not negative.
+fn is_rate(value: &Value) -> bool {
+    !matches!(value, Value::Float(v) if !(0.0..f64::INFINITY).contains(v))
+}
+
+fn no_rate(span: Span, what: &str) -> Diagnostic {
+    Diagnostic::error(Code(306), format!("{what} must be a rate: not negative, and finite"))
+        .label(span, "no step can be taken with this")
 }
 
 fn wrong_type(span: Span, what: &str, expected: &str, found: &str, declared: Span) -> Diagnostic {

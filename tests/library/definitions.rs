@@ -180,6 +180,70 @@ fn sequence_layers() {
     model(&training(members, forward, "cross_entropy(logits, label)", "adam(lr: 1e-3)"));
 }
 
+/// Code and text at the first label of the only error.
+fn only_error(program: &str) -> (u16, &str) {
+    let (_, diags) = check(program);
+    let [diag] = &diags[..] else { panic!("{diags:#?}") };
+    let at = diag.labels[0].span;
+    (diag.code.0, &program[at.start as usize..at.end as usize])
+}
+
+/// Options that would give a silent mean, an infinite scale, or a run that diverges at once.
+#[test]
+fn an_option_out_of_its_range_is_an_error_where_it_is_given() {
+    const LOSS: &str = "cross_entropy(logits, label)";
+    for (loss, at) in [
+        ("cross_entropy(logits, label, reduce: \"avg\")", "\"avg\""),
+        ("cross_entropy(logits, label, reduce: \"None\")", "\"None\""),
+        ("cross_entropy(logits, label, smoothing: 1.1)", "1.1"),
+        ("mse(logits, 0.0, reduce: \"avg\")", "\"avg\""),
+        ("mae(logits, 0.0, reduce: \"avg\")", "\"avg\""),
+        ("huber(logits, 0.0, reduce: \"avg\")", "\"avg\""),
+        ("huber(logits, 0.0, delta: 0.0)", "0.0"),
+        ("bce_logits(logits, 0.0, reduce: \"avg\")", "\"avg\""),
+        ("sum(dropout(logits, 1.5))", "1.5"),
+        ("sum(dropout(logits, 1.0))", "1.0"),
+        ("sum(dropout(logits, -0.5))", "-0.5"),
+    ] {
+        assert_eq!(only_error(&training(DENSE.0, DENSE.1, loss, "adam(lr: 1e-3)")), (306, at), "{loss}");
+    }
+    for (optimizer, at) in [
+        ("sgd(lr: -1.0)", "-1.0"),
+        ("sgd(lr: inf)", "inf"),
+        ("adam(lr: inf - inf)", "inf - inf"),
+        ("sgd(lr: 0.1, nesterov: true)", "true"),
+        ("adam(lr: 0.1, beta2: 1.0)", "1.0"),
+        ("adam(lr: cosine(-0.1))", "-0.1"),
+        ("adam(lr: step_decay(0.1, every: 0))", "0"),
+        ("adam(lr: linear_warmup(0.1, warmup: -1))", "-1"),
+    ] {
+        assert_eq!(only_error(&training(DENSE.0, DENSE.1, LOSS, optimizer)), (306, at), "{optimizer}");
+    }
+}
+
+/// The image has one channel. What only the call can find names the declaration first.
+#[test]
+fn a_wrong_argument_of_a_layer_is_shown_where_the_layer_is_declared() {
+    for (args, code, at) in [
+        ("0, kernel: 3", 306, "0"),
+        ("8, kernel: 0", 306, "0"),
+        ("8, kernel: [3, -3]", 306, "[3, -3]"),
+        ("8, kernel: 3, stride: 0", 306, "0"),
+        ("8, kernel: 3, groups: 3", 306, "8"),
+        ("8, kernel: 3, groups: 0", 204, "Conv2d(8, kernel: 3, groups: 0)"),
+        ("9, kernel: 3, groups: 3", 306, "3"),
+        ("8, kernel: 3.5", 253, "Conv2d(8, kernel: 3.5)"),
+        ("8, kernel: 3, padding: \"full\"", 253, "image |> conv"),
+        ("8, kernel: 40", 359, "image |> conv"),
+    ] {
+        let members = format!("head = Dense(10)\n  conv = Conv2d({args})");
+        let program = training(&members, "image |> conv |> flatten |> head", "mean(logits)", "sgd(lr: 0.1)");
+        assert_eq!(only_error(&program), (code, at), "{args}");
+        let shown = check(&program).1[0].labels.iter().any(|l| l.text.contains("`conv` is declared here"));
+        assert_eq!(shown, code != 306, "{args}");
+    }
+}
+
 #[test]
 fn unequal_shapes_of_a_loss_are_an_error() {
     let program = training(DENSE.0, DENSE.1, "mse(logits, logits[:, :, _])", "adam(lr: 1e-3)");

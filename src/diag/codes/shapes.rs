@@ -72,7 +72,8 @@ fn f(x: f32[B, 7]) -> f32[B, 3] { halves(x) }
     entry(
         306,
         "a condition is not met",
-        "A `where` condition of the called function does not hold, or cannot be proved.
+        "A `where` condition of what is called (a function, a layer, an optimizer, a schedule) does not hold, or cannot be \
+proved: `dropout(1.5)`, `reduce: \"avg\"`, a negative learning rate.
 
 ```nn
 fn halves(x: f32[B, D]) -> f32[B, D] where D % 2 == 0 { x }

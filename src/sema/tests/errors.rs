@@ -121,6 +121,28 @@ fn facts_are_proved_from_the_callers_facts() {
 }
 
 #[test]
+fn facts_of_layers_wait_for_their_dimensions() {
+    let halves = "layer Halves(parts: int) where parts in [2, 4], D % parts == 0 {
+  param weight: f32[D / parts] = ones
+  fn forward(x: f32[B, D]) -> f32[B, D / parts] { x[:, :D / parts] * weight }
+}\n";
+    let model = |args: &str, size: &str| {
+        format!("{halves}model Net() {{\n  half = Halves({args})\n  fn forward(x: f32[B, {size}]) {{ half(x) }}\n}}")
+    };
+    assert_eq!(errors(&model("2", "6")), [""; 0]);
+    assert_eq!(errors(&model("3", "6")), ["E0306 \"3\": `Halves` needs `parts in [2, 4]`, which does not hold"]);
+    assert_eq!(errors(&model("4", "6")), ["E0306 \"4\": `Halves` needs `D % parts == 0`, which does not hold"]);
+}
+
+/// The stand-in for an argument of a definition that nothing calls need not fulfil its `where`.
+#[test]
+fn facts_of_uncalled_definitions_are_taken_for_granted() {
+    let text = "fn f(x: f32[B], rate: float, mode: str) where rate > 0.9, mode in [\"a\", \"b\"] { rate * x }
+fn g(x: f32[B], rate: float) where rate > 0.9 { rate * x }";
+    assert_eq!(errors(text), [""; 0]);
+}
+
+#[test]
 fn integer_functions_unfold_in_dimensions() {
     let text = "
 fn window(n: int, size: int, hop: int) -> int { floor((n - size) / hop) + 1 }
