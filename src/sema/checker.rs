@@ -151,7 +151,7 @@ impl Checker {
         let place = |d: &Diagnostic| d.labels.first().map(|l| l.span);
         let silent = self.probing.silences(diag.code);
         let known = self.diags.iter().any(|d| d.code == diag.code && place(d) == place(&diag));
-        if !silent && !known && !self.join_unknown(&diag) {
+        if !silent && !known && !self.join_unknown(&diag) && !self.join_same(&diag) {
             self.diags.push(diag);
         }
         Value::Error
@@ -165,6 +165,24 @@ impl Checker {
             && let Some(label) = diag.labels.first()
         {
             first.labels.push(Label { span: label.span, text: "also used here".into() });
+        }
+        true
+    }
+
+    /// The same words about the same declaration of the user are one mistake, wherever they are met: the four phases
+    /// call a model that declares a wrong shape.
+    fn join_same(&mut self, diag: &Diagnostic) -> bool {
+        let [here, declared, ..] = &diag.labels[..] else { return false };
+        if !self.defs.is_user(declared.span.file) {
+            return false;
+        }
+        let is_same = |d: &&mut Diagnostic| {
+            (d.code, &d.message) == (diag.code, &diag.message)
+                && d.labels.get(1).is_some_and(|l| l.span == declared.span)
+        };
+        let Some(first) = self.diags.iter_mut().find(is_same) else { return false };
+        if first.labels.len() < MAX_LABELS {
+            first.labels.push(Label { span: here.span, text: "and here".into() });
         }
         true
     }
@@ -193,7 +211,7 @@ impl Checker {
         let is_users = self.defs.is_user(instance.span.file) && !self.defs.is_user(instance.def.span.file);
         let path = if instance.path.is_empty() { &instance.root } else { &instance.path };
         let text = format!("`{path}` is declared here with these arguments");
-        is_users.then(|| Label { span: instance.span, text })
+        is_users.then_some(Label { span: instance.span, text })
     }
 
     /// The value of a result, or its error reported.

@@ -34,6 +34,8 @@ pub struct DataInfo {
     broken_fields: Vec<Rc<str>>,
     /// A split could not be read: it may be the one that is missed elsewhere.
     pub broken_splits: bool,
+    /// A line could not be read: what is missing may stand there.
+    pub unreadable: bool,
     span: Span,
 }
 
@@ -108,6 +110,9 @@ impl Checker {
                 Member::Error(_) => broken_splits = true,
                 other => {
                     broken_splits = true;
+                    if let Member::Directive(d) = other {
+                        broken_fields.push(d.word.text.clone());
+                    }
                     self.report(not_a_data_member(member_span(other)));
                 }
             }
@@ -117,7 +122,8 @@ impl Checker {
             splits = splits::default_splits(source, block.span);
         }
         let model = Data { name, source: source.name.into(), path, options, columns, splits, span: block.span };
-        Some(DataInfo { model, fields, broken_fields, broken_splits, span: block.span })
+        let unreadable = block.members.iter().any(|m| matches!(m, Member::Error(_)));
+        Some(DataInfo { model, fields, broken_fields, broken_splits, unreadable, span: block.span })
     }
 
     fn check_source(&mut self, block: &ast::BlockItem) -> Option<Source> {
@@ -162,7 +168,9 @@ impl Checker {
 
     fn check_field(&mut self, m: &ast::TypedMember) -> Option<Field> {
         let TypeKind::Named { name, shape } = &m.ty.kind else {
-            self.report(not_a_field_type(m.ty.span));
+            if m.ty.kind != TypeKind::Error {
+                self.report(not_a_field_type(m.ty.span));
+            }
             return None;
         };
         let Some(dtype) = DType::from_name(&name.text) else {
@@ -216,6 +224,9 @@ impl Checker {
             return Value::Error;
         }
         let Some(field) = data.fields.iter().find(|f| f.name.text == name.text) else {
+            if data.unreadable {
+                return Value::Error;
+            }
             let names: Vec<&str> = data.fields.iter().map(|f| &*f.name.text).collect();
             return self.report(unknown_field(name, &data.model.name, data.span, &names));
         };

@@ -1,7 +1,7 @@
 //! Layer instances: construction, members, and the dimensions that the first call fixes.
 
 use super::args::Given;
-use super::call::{block_name, block_signature, method, method_names, no_forward};
+use super::call::{block_name, block_signature, is_layer, method, method_names, no_forward};
 use super::checker::Checker;
 use super::member::{find_member, member_capitals};
 use super::scope::{BoundDim, Frame, Owner};
@@ -234,6 +234,18 @@ impl Checker {
     }
 }
 
+impl Checker {
+    /// A declaration whose value is a layer that is not constructed: `net = Net`.
+    pub fn constructed(&mut self, value: Value, span: Span) -> Value {
+        match value {
+            Value::Function(Callable::Constructor(block)) if is_layer(&block) => {
+                self.report(not_constructed(&block, span))
+            }
+            value => value,
+        }
+    }
+}
+
 /// An argument of a constructor before it is evaluated.
 enum Source<'a> {
     Value(Value),
@@ -246,6 +258,16 @@ pub fn join(path: &str, step: &str) -> Rc<str> {
         (path, "") => path.into(),
         (path, step) => format!("{path}.{step}").into(),
     }
+}
+
+fn not_constructed(block: &ast::BlockItem, span: Span) -> Diagnostic {
+    let name = block_name(block);
+    let diag = Diagnostic::error(Code(418), format!("`{name}` is a {}, and is not constructed", block.word.text));
+    if block.params.iter().all(|p| p.default.is_some()) {
+        let end = Span { start: span.end, ..span };
+        return diag.label(span, "this has no parameters yet").fix(end, "()", format!("write `{name}()`"));
+    }
+    diag.label(span, format!("write `{name}(…)` with its arguments"))
 }
 
 fn constructed_in_function(block: &ast::BlockItem, span: Span) -> Diagnostic {

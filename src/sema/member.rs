@@ -97,6 +97,7 @@ impl Checker {
                 let mut place = self.instances[id.0 as usize].place.clone();
                 place.path = join(&place.path, &s.name.text);
                 let value = self.at_place(place, |c| c.eval(&s.value));
+                let value = self.constructed(value, s.value.span);
                 self.hold(id, &s.name, Held::Value(value));
             }
             Member::Directive(d) => {

@@ -63,7 +63,9 @@ impl Checker {
     /// The type of a state: known to the last dimension, unless a definition is probed by itself.
     pub fn state_type(&mut self, ty: &TypeExpr) -> Option<Type<Dim>> {
         let TypeKind::Named { name, shape } = &ty.kind else {
-            self.report(not_a_tensor_type(ty.span));
+            if ty.kind != TypeKind::Error {
+                self.report(not_a_tensor_type(ty.span));
+            }
             return None;
         };
         let Some(dtype) = DType::from_name(&name.text) else {

@@ -1,6 +1,6 @@
 //! Settings of a `train` block, top-level `let`s, and `--set`.
 
-use super::checker::Checker;
+use super::checker::{Checker, Override};
 use super::defs::{did_you_mean, suggest};
 use super::model::{Goal, NonFinite, Patience, Settings, Unit};
 use super::optimizer::Choice;
@@ -57,7 +57,7 @@ impl Checker {
                 (_, None) => seen.push((setting.name.text.clone(), setting.name.span)),
                 (_, Some(_)) => {}
             }
-            self.eval_setting(&setting, &mut settings);
+            self.eval_given(&setting, members, &mut settings);
         }
         if settings.epochs.is_none() && settings.steps.is_none() && !self.train.broken_settings {
             self.report(no_end(word));
@@ -91,12 +91,24 @@ impl Checker {
         found
     }
 
+    /// A setting whose value is from the command line is not shown as text of the file.
+    fn eval_given(&mut self, setting: &Setting, members: &[Member], out: &mut Settings) {
+        let before = self.diags.len();
+        self.eval_setting(setting, out);
+        let given = setting.target.is_none().then(|| self.overrides.iter().find(|o| *o.name == *setting.name.text));
+        let Some(given) = given.flatten() else { return };
+        let Some(first) = self.diags.drain(before..).next() else { return };
+        let stands = members.iter().any(|m| matches!(m, Member::Setting(s) if s.name.span == setting.name.span));
+        let diag = unfit_setting(given, &first, setting, stands);
+        self.diags.push(diag);
+    }
+
     fn eval_setting(&mut self, s: &Setting, out: &mut Settings) {
         let span = s.value.span;
         match &*s.name.text {
             "optimizer" => self.set_optimizer(s),
-            "epochs" => out.epochs = self.count(s).and_then(|n| u32::try_from(n).ok()),
-            "steps" => out.steps = self.count(s),
+            "epochs" => out.epochs = self.count(s, u32::MAX.into()).and_then(|n| u32::try_from(n).ok()),
+            "steps" => out.steps = self.count(s, u64::MAX),
             "seed" => out.seed = self.natural(s).unwrap_or(0),
             "keep" => out.keep = self.goal(s, "best", &[]).map(|(goal, _)| goal),
             "stop" => out.stop = self.patience(s),
@@ -169,15 +181,18 @@ impl Checker {
         fine
     }
 
-    fn count(&mut self, s: &Setting) -> Option<u64> {
-        match self.natural(s)? {
-            0 => {
-                self.train.broken_settings = true;
-                self.report(bad_setting(s, "a positive number"));
-                None
-            }
-            n => Some(n),
+    /// From 1 to `most`; how long the training lasts is not asked again after an error.
+    fn count(&mut self, s: &Setting, most: u64) -> Option<u64> {
+        let n = self.natural(s);
+        if n == Some(0) {
+            self.report(bad_setting(s, "a positive number"));
         }
+        if n.is_some_and(|n| n > most) {
+            self.report(bad_setting(s, &format!("at most {most}")));
+        }
+        let fine = n.filter(|n| (1..=most).contains(n));
+        self.train.broken_settings |= fine.is_none();
+        fine
     }
 
     fn positive(&mut self, s: &Setting) -> Option<f64> {
@@ -369,6 +384,21 @@ fn not_an_optimizer(span: Span, what: &str) -> Diagnostic {
 fn wrong_override(name: &str, text: &str, own: &str, span: Span) -> Diagnostic {
     Diagnostic::error(Code(517), format!("`--set {name}={text}` does not fit"))
         .label(span, format!("the file has {own} here"))
+}
+
+/// What is wrong with a setting of the command line: `first` speaks of the file.
+fn unfit_setting(given: &Override, first: &Diagnostic, setting: &Setting, stands: bool) -> Diagnostic {
+    let Override { name, value, .. } = given;
+    let is_number = value.trim_start_matches('-').replace('_', "").bytes().all(|b| b.is_ascii_digit());
+    let why = match first.code {
+        Code(101) => format!("this is no value of `{name}`"),
+        _ if is_number && matches!(setting.value.kind, ExprKind::Float(_)) => {
+            format!("integers have 64 bits and end at {}", i64::MAX)
+        }
+        _ => first.message.clone(),
+    };
+    let place = if stands { format!("`{name}` is set here in the file") } else { "in this block".into() };
+    Diagnostic::error(Code(517), format!("`--set {name}={value}`: {why}")).label(setting.name.span, place)
 }
 
 fn unknown_override(name: &str, found: Option<String>) -> Diagnostic {

@@ -94,6 +94,7 @@ impl Checker {
             {
                 let place = Place { root: s.name.text.clone(), path: "".into() };
                 let value = self.at_place(place, |c| c.eval(&s.value));
+                let value = self.constructed(value, s.value.span);
                 self.bind_pattern(&Pattern::Name(s.name.clone()), value, false);
             }
         }

@@ -242,4 +242,21 @@ fn f(x: f32[B]) -> f32 { total(x) }
 
 Here the adjoint has the shape of x: `broadcast_to(y_adj, [B])`.",
     ),
+    entry(
+        418,
+        "a layer is not constructed",
+        "A declaration names a layer without calling it, so that there are no parameters.
+
+```nn
+model Net() { fn forward(x: f32[B, 2]) -> f32[B, 2] { x } }
+train {
+  let net = Net
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  step (x, price) in Houses.train |> batch(32) { minimize mse(net(x)[:, 0], price) }
+}
+```
+
+Write `Net()`.",
+    ),
 ];

@@ -176,3 +176,103 @@ layer Wrong(units: int) {
 }";
     assert_eq!(errors(text), ["E0101 \"innr\": `innr` is not defined"]);
 }
+
+/// Four phases around a model of one argument.
+fn four_phases(net: &str, settings: &str) -> String {
+    format!(
+        "
+data Points from csv(\"points.csv\") {{
+  x: f32[4] = [raw.a, raw.b, raw.c, raw.d]
+  y: i32 = raw.y
+}}
+model Net() {{
+  head = Dense(10)
+  fn forward(x: f32[B, 5]) -> f32[B, 10] {{ head(x) }}
+}}
+model Fine() {{
+  head = Dense(10)
+  fn forward(x: f32[B, 4]) -> f32[B, 10] {{ head(x) }}
+}}
+train {{
+  let net = {net}
+  optimizer = adam(lr: 1e-3)
+  {settings}
+  step (x, y) in Points.train |> batch(8) {{ minimize cross_entropy(net(x), y) }}
+  validate (x, y) in Points.train |> batch(8) {{ report loss: cross_entropy(net(x), y) }}
+  test (x, y) in Points.train |> batch(8) {{ report loss: cross_entropy(net(x), y) }}
+  predict (x) {{ report digit: argmax(net(x), axis: -1) }}
+}}"
+    )
+}
+
+#[test]
+fn one_mistake_in_a_model_is_one_error_for_all_phases() {
+    let (sources, diag) = only(&four_phases("Net()", "epochs = 2"));
+    assert_eq!(diag.message, "argument `x` of `Net` has a dimension 4, expected `5`");
+    assert_eq!(places(&sources, &diag), ["x", "5", "x", "x"]);
+}
+
+#[test]
+fn a_layer_that_is_not_constructed_is_an_error_where_it_is_named() {
+    let (sources, diag) = only(&four_phases("Fine", "epochs = 2"));
+    assert_eq!((diag.code.0, places(&sources, &diag)), (418, vec!["Fine".to_string()]));
+    let fix = diag.fix.expect("a fix");
+    assert_eq!((fix.span.start, &*fix.replacement), (diag.labels[0].span.end, "()"));
+    assert_eq!(errors("model M() {\n head = Dense\n fn forward(x: f32[B, 4]) { head(x) }\n}").len(), 1);
+}
+
+#[test]
+fn a_wrong_length_of_the_training_is_not_also_a_missing_one() {
+    for (settings, code) in [
+        ("epochs = \"12\"", 218),
+        ("epochs = 1.5", 218),
+        ("epochs = 0", 502),
+        ("epochs = -1", 502),
+        ("epochs = 5_000_000_000", 502),
+        ("steps = 1.5", 218),
+        ("", 513),
+        ("epochs = 2\n  stop = patience(min: loss, epochs: 0)", 502),
+        ("epochs = 2\n  clip_norm = inf", 502),
+    ] {
+        assert_eq!(only(&four_phases("Fine()", settings)).1.code.0, code, "{settings}");
+    }
+}
+
+/// What the command line says is not text of the file: no fix, and the name of the option in the message.
+#[test]
+fn a_wrong_override_names_the_option() {
+    for (name, value, place, part) in [
+        ("epochs", "abc", "epochs", "`--set epochs=abc`"),
+        ("epochs", "-1", "epochs", "not negative"),
+        ("epochs", "1.5", "epochs", "integer"),
+        ("seed", "99999999999999999999", "train", "64 bits"),
+        ("optimizer", "sdg", "optimizer", "`--set optimizer=sdg`"),
+    ] {
+        let (sources, _, diags) = run(&four_phases("Fine()", "epochs = 2"), &[(name, value)]);
+        let [diag] = &diags[..] else { panic!("{:#?}", summary(&sources, &diags)) };
+        assert_eq!((diag.code.0, places(&sources, diag)), (517, vec![place.to_string()]));
+        assert!(diag.message.contains(part) && diag.fix.is_none(), "{diag:?}");
+    }
+}
+
+#[test]
+fn a_line_that_cannot_be_read_causes_no_errors_elsewhere() {
+    let text = four_phases("Fine()", "epochs = 2");
+    for (from, to) in [
+        ("y: i32 = raw.y", "y i32 = raw.y"),
+        ("y: i32 = raw.y", "y: i32 ="),
+        ("y: i32 = raw.y", "y: = raw.y"),
+        ("y: i32 = raw.y", "y: i32 = raw.y raw.z"),
+        ("epochs = 2", "epochs = 2 3"),
+        ("epochs = 2", "epochs 2"),
+        ("head = Dense(10)", "head = Dense(10"),
+        ("head(x) }", "head x }"),
+        ("let net = Fine()", "let net = Fine() 1"),
+    ] {
+        assert!(text.contains(from));
+        let diags = super::check_any(&text.replace(from, to));
+        let lines: std::collections::HashSet<u32> = diags.iter().map(|d| d.labels[0].span.start).collect();
+        let parsed = diags.iter().filter(|d| d.code.0 < 100 || d.code.0 == 524).count();
+        assert_eq!((diags.len(), parsed), (lines.len(), diags.len()), "{to}: {diags:#?}");
+    }
+}

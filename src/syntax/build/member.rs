@@ -6,7 +6,13 @@ use std::rc::Rc;
 impl<'i> Builder<'i> {
     pub(super) fn members(&mut self, body: Pair<'i, Rule>) -> Vec<Member> {
         let open = open_end(&body);
-        let mut members: Vec<_> = Kids::new(body).map(|pair| self.member(pair)).collect();
+        let mut members: Vec<Member> = vec![];
+        for pair in Kids::new(body) {
+            if pair.as_rule() == Rule::trailing {
+                members.last_mut().into_iter().for_each(spoil_member);
+            }
+            members.push(self.member(pair));
+        }
         members.extend(open.map(|at| Member::Error(Span::new(self.file, at, at))));
         members
     }
@@ -125,6 +131,20 @@ impl<'i> Builder<'i> {
         let modifier = kids.next_of(Rule::name).map(|name| self.name(name));
         Some(Mapping { from, to, modifier })
     }
+}
+
+/// A member with more in its line than it can have: its value is not what it seems.
+fn spoil_member(member: &mut Member) {
+    match member {
+        Member::Typed(m) => m.value.iter_mut().for_each(spoil),
+        Member::Setting(s) => spoil(&mut s.value),
+        Member::Directive(d) => *member = Member::Error(d.span),
+        _ => {}
+    }
+}
+
+pub(super) fn spoil(value: &mut Expr) {
+    value.kind = ExprKind::Error;
 }
 
 /// Where a body or block ends without its brace.

@@ -1,13 +1,19 @@
 //! Statements, blocks and patterns.
 
-use super::member::open_end;
+use super::member::{open_end, spoil};
 use super::*;
 
 impl<'i> Builder<'i> {
     pub(super) fn block(&mut self, pair: Pair<'i, Rule>) -> Block {
         let span = self.span(&pair);
         let open = open_end(&pair);
-        let mut stmts: Vec<_> = Kids::new(pair).map(|pair| self.stmt(pair)).collect();
+        let mut stmts: Vec<Stmt> = vec![];
+        for pair in Kids::new(pair) {
+            if pair.as_rule() == Rule::trailing {
+                stmts.last_mut().into_iter().for_each(spoil_stmt);
+            }
+            stmts.push(self.stmt(pair));
+        }
         stmts.extend(open.map(|at| Stmt::Error(Span::new(self.file, at, at))));
         Block { stmts, span }
     }
@@ -113,5 +119,13 @@ impl<'i> Builder<'i> {
 
     fn patterns(&mut self, pair: Pair<'i, Rule>) -> Vec<Pattern> {
         Kids::new(pair).map(|part| self.pattern(part)).collect()
+    }
+}
+
+/// A statement with more in its line than it can have: its value is not what it seems.
+fn spoil_stmt(stmt: &mut Stmt) {
+    match stmt {
+        Stmt::Let(Let { value, .. }) | Stmt::Assign { value, .. } | Stmt::Expr(value) => spoil(value),
+        _ => {}
     }
 }
