@@ -18,6 +18,7 @@ pub mod emit;
 mod every;
 mod expr;
 mod facts;
+mod foreign;
 mod function;
 mod layer;
 mod member;

@@ -96,21 +96,22 @@ fn severity(severity: Severity) -> miette::Severity {
     }
 }
 
-/// The help, and on a line of its own what the fix would write.
+/// The help, and on a line of its own what the fix would write, unless the help says it.
 fn help(diagnostic: &Diagnostic, sources: &SourceMap) -> Option<String> {
-    let fix = diagnostic.fix.as_ref().map(|fix| fix_line(fix, sources));
+    let says = |fix: &&Fix| diagnostic.help.as_ref().is_some_and(|h| h.contains(&format!("`{}`", fix.replacement)));
+    let fix = diagnostic.fix.as_ref().filter(|fix| !says(fix)).map(|fix| fix_line(fix, sources));
     let lines: Vec<String> = diagnostic.help.iter().cloned().chain(fix).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 fn fix_line(fix: &Fix, sources: &SourceMap) -> String {
     let old = sources.text(fix.span);
+    let says = fix.title.contains(&format!("`{}`", fix.replacement.trim())) || fix.title.starts_with("write `");
     match (old.is_empty(), fix.replacement.is_empty()) {
+        (true, _) if says => fix.title.clone(),
         (true, _) => format!("{}: insert `{}`", fix.title, fix.replacement.trim()),
         (false, true) => format!("{}: remove `{old}`", fix.title),
-        (false, false) if fix.title == format!("write `{}`", fix.replacement) => {
-            format!("{} instead of `{old}`", fix.title)
-        }
+        (false, false) if says => format!("{} instead of `{old}`", fix.title),
         (false, false) => format!("{}: write `{}` instead of `{old}`", fix.title, fix.replacement),
     }
 }
@@ -217,11 +218,22 @@ mod tests {
         for part in ["E0101", "there is no `c`", "main.nn", "other.nn", "not found here", "did you mean this?"] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
-        for part in ["a function, not a value", "names are case-sensitive", "write `a` instead of `c`", "fn c() { 1 }"]
-        {
+        for part in ["a function, not a value", "names are case-sensitive", "use `a` instead of `c`", "fn c() { 1 }"] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
         assert!(!text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn help_and_fix_say_a_thing_once() {
+        let (diagnostic, sources) = example();
+        let span = diagnostic.labels[0].span;
+        let meant = Diagnostic::error(Code(101), "no").help("did you mean `a`?").fix(span, "a", "write `a`");
+        let text = render_human(&[meant], &sources, false);
+        assert_eq!((text.matches("`a`").count(), text.matches("write").count()), (1, 0), "{text}");
+        let call = Diagnostic::error(Code(101), "no").label(span, "").fix(span, "c()", "write `c()`");
+        let text = render_human(&[call], &sources, false);
+        assert!(text.contains("write `c()` instead of `c`") && text.matches("write").count() == 1, "{text}");
     }
 
     #[test]

@@ -106,7 +106,7 @@ pub enum Probing {
 impl Probing {
     /// Whether a diagnostic of an operation may be due to what is opaque.
     fn silences(self, code: Code) -> bool {
-        let needs_dims = [353, 354, 357, 359].contains(&code.0);
+        let needs_dims = [354, 357, 359, 362].contains(&code.0);
         let needs_ints = [258, 356].contains(&code.0);
         let is_shape = (300..400).contains(&code.0);
         (self >= Probing::Dims && needs_dims)

@@ -174,7 +174,8 @@ impl Checker {
             return None;
         };
         let Some(dtype) = DType::from_name(&name.text) else {
-            self.report(not_a_field_type(m.ty.span));
+            let diag = super::types::wrong_name(name, shape.is_some());
+            self.report(diag.unwrap_or_else(|| not_a_field_type(m.ty.span)));
             return None;
         };
         let mut dims = vec![];

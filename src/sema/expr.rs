@@ -51,6 +51,9 @@ impl Checker {
         {
             return self.raw_column(name);
         }
+        if let Some(diag) = self.qualified(base, name) {
+            return self.report(diag);
+        }
         match self.eval(base) {
             Value::Record(fields) => match fields.iter().find(|(n, _)| *n == name.text) {
                 Some((_, value)) => value.clone(),
@@ -196,7 +199,7 @@ impl Checker {
             }
             Value::Error => None,
             other => {
-                self.report(cannot_iterate(over.span, other.describe()));
+                self.report(cannot_iterate(over, other.describe()));
                 None
             }
         }
@@ -320,8 +323,12 @@ fn no_record_field(name: &ast::Name, fields: &[(Rc<str>, Value)]) -> Diagnostic 
 }
 
 fn no_fields(name: &ast::Name, what: &str) -> Diagnostic {
-    Diagnostic::error(Code(110), format!("{what} has no field `{}`", name.text))
-        .label(name.span, "only records and layers have fields")
+    let diag = Diagnostic::error(Code(110), format!("{what} has no field `{}`", name.text))
+        .label(name.span, "only records and layers have fields");
+    match super::foreign::instead_of_method(&name.text).filter(|_| what == "a tensor") {
+        Some(help) => diag.help(help),
+        None => diag,
+    }
 }
 
 fn split_is_no_value(what: &str, name: &ast::Name) -> Diagnostic {
@@ -345,17 +352,30 @@ fn cannot_spread(name: &ast::Name, what: &str) -> Diagnostic {
 fn range_not_known(span: Span) -> Diagnostic {
     Diagnostic::error(Code(210), "the bounds of this range are not known to the compiler, or too far apart")
         .label(span, "`for` repeats its body for each number")
-        .help("a loop over data, or over a dimension that stays symbolic, is a `scan`")
+        .help(
+            "loops over data are not supported yet; functions of a whole axis are, such as `sum` and `cumulative_sum`",
+        )
 }
 
 fn value_not_known(span: Span, dim: &Dim) -> Diagnostic {
     Diagnostic::error(Code(210), format!("`{dim}` is not known to the compiler")).label(span, "a number is needed here")
 }
 
-fn cannot_iterate(span: Span, what: &str) -> Diagnostic {
+fn cannot_iterate(over: &Expr, what: &str) -> Diagnostic {
     let diag = Diagnostic::error(Code(207), format!("{what} is not something to go through"))
-        .label(span, "expected a list or a range");
-    if what == "a tensor" { diag.help("`scan x in xs along T { … }` goes through a tensor") } else { diag }
+        .label(over.span, "expected a list or a range");
+    let callee = |f: &Expr| matches!(&f.kind, ExprKind::Name(n) if &*n.text == "range");
+    match &over.kind {
+        ExprKind::Call(f, args) if callee(f) => {
+            let args: Vec<String> = args.iter().map(|a| super::terms::expr_text(&a.value)).collect();
+            let range = if args.len() == 1 { format!("0..{}", args[0]) } else { args.join("..") };
+            diag.help(format!("`range` makes a tensor; a loop goes through `{range}`"))
+        }
+        _ if what == "a tensor" => {
+            diag.help("go through its indices, `for i in 0..3 { … x[i] … }`, or work on the whole")
+        }
+        _ => diag,
+    }
 }
 
 fn condition_is_tensor(span: Span) -> Diagnostic {

@@ -126,7 +126,7 @@ fn recursive_call(name: &str, span: Span, defined: Span) -> Diagnostic {
     Diagnostic::error(Code(114), format!("`{name}` calls itself"))
         .label(span, "this call never ends")
         .label(defined, "defined here")
-        .help("every call is written out where it stands, so a function cannot recur; use `for` or `scan`")
+        .help("every call is written out where it stands, so a function cannot recur; use `for`")
 }
 
 fn no_result(f: &ast::Function, result: Span) -> Diagnostic {

@@ -34,7 +34,8 @@ impl Checker {
         for item in items {
             match item {
                 ast::Item::Fn(f) if !self.entered.contains(&f.span) => {
-                    self.probing = if packs(f) > 1 { Probing::NamesOnly } else { depth(&f.params) };
+                    let open = if declares_all(f) { needed_probing(&f.params) } else { depth(&f.params) };
+                    self.probing = if packs(f) > 1 { Probing::NamesOnly } else { open };
                     self.probe_function(f, Owner::None);
                 }
                 ast::Item::Block(b) if is_layer(b) => {
@@ -223,6 +224,11 @@ fn needed_probing(params: &[Param]) -> Probing {
     let is_int =
         |p: &Param| matches!(&p.ty, Some(TypeExpr { kind: TypeKind::Named { name, .. }, .. }) if &*name.text == "int");
     if params.iter().any(|p| is_int(p) && p.default.is_none()) { Probing::Ints } else { Probing::Dims }
+}
+
+/// Whether all arguments have types without packs, so that nothing about their shapes is left to the callers.
+fn declares_all(f: &Function) -> bool {
+    packs(f) == 0 && f.params.iter().all(|p| p.ty.is_some())
 }
 
 /// Packs that the arguments name; of two, one is usually empty or equal to the other.

@@ -243,6 +243,15 @@ impl Checker {
         }
     }
 
+    /// Whether a name means anything here.
+    pub fn is_defined(&mut self, name: &ast::Name) -> bool {
+        self.find_local(&name.text).is_some()
+            || self.find_dim(&name.text).is_some()
+            || self.find_pack(&name.text).is_some()
+            || self.owned_name(name).is_some()
+            || self.global_name(name).is_some()
+    }
+
     fn unknown_name(&mut self, name: &ast::Name) -> Value {
         if is_capital(&name.text) && self.is_dimension_here(&name.text) {
             return self.report(unbound_dimension(name));
@@ -274,13 +283,17 @@ impl Checker {
         }
         suggest(name, names.iter().map(String::as_str))
             .or_else(|| suggest(name, self.defs.names()))
-            .or_else(|| suggest(name, builtins::names()))
+            .or_else(|| suggest(name, builtins::names().chain(DType::ALL.iter().map(|d| d.name()))))
     }
 }
 
 fn unknown_name(name: &ast::Name, found: Option<String>) -> Diagnostic {
     let diag = Diagnostic::error(Code(101), format!("`{}` is not defined", name.text));
-    did_you_mean(diag.label(name.span, "not found in this scope"), name.span, found)
+    let diag = diag.label(name.span, "not found in this scope");
+    match super::foreign::missing(&name.text) {
+        Some(help) => diag.help(help),
+        None => did_you_mean(diag, name.span, found),
+    }
 }
 
 fn unbound_dimension(name: &ast::Name) -> Diagnostic {

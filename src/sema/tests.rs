@@ -72,5 +72,6 @@ pub fn model(text: &str) -> Model {
 
 mod errors;
 mod explanations;
+mod foreign;
 mod mutations;
 mod programs;

@@ -31,6 +31,7 @@ impl Checker {
                     let dims = shape.as_deref().unwrap_or(&[]);
                     self.convert_tensor(value, span, (dtype, dims, ty.span), what)
                 }
+                (None, Some(_)) if is_compile_time(name) => self.report(no_dimensions(name)),
                 (None, _) => self.convert_compile_time(value, span, name, what),
             },
         }
@@ -92,9 +93,9 @@ impl Checker {
     /// Reports names of types that do not exist.
     pub fn check_type(&mut self, ty: &TypeExpr) {
         match &ty.kind {
-            TypeKind::Named { name, .. } => {
-                if DType::from_name(&name.text).is_none() && !COMPILE_TIME.contains(&&*name.text) {
-                    self.report(unknown_type(name));
+            TypeKind::Named { name, shape } => {
+                if let Some(diag) = wrong_name(name, shape.is_some()) {
+                    self.report(diag);
                 }
             }
             TypeKind::List(item) => self.check_type(item),
@@ -184,6 +185,19 @@ impl Checker {
     }
 }
 
+/// What is wrong with the name of a type, with or without dimensions.
+pub fn wrong_name(name: &ast::Name, has_shape: bool) -> Option<Diagnostic> {
+    match DType::from_name(&name.text) {
+        Some(_) => None,
+        None if !is_compile_time(name) => Some(unknown_type(name)),
+        None => has_shape.then(|| no_dimensions(name)),
+    }
+}
+
+fn is_compile_time(name: &ast::Name) -> bool {
+    COMPILE_TIME.contains(&&*name.text)
+}
+
 /// The value as a compile-time type takes it; `Err` gives it back.
 fn fit(ty: &str, value: Value) -> Result<Value, Value> {
     match (ty, &value) {
@@ -238,6 +252,17 @@ fn extra_field(span: Span, what: &str, name: &str, declared: Span) -> Diagnostic
     Diagnostic::error(Code(216), format!("{what} has a field `{name}` too many"))
         .label(span, format!("`{name}` is not declared"))
         .label(declared, "the declared fields")
+}
+
+fn no_dimensions(name: &ast::Name) -> Diagnostic {
+    let diag = Diagnostic::error(Code(209), format!("`{}` is known to the compiler and has no dimensions", name.text))
+        .label(name.span, "not the type of a tensor");
+    let tensor = match &*name.text {
+        "float" => "f32",
+        "int" => "i32",
+        _ => return diag,
+    };
+    did_you_mean(diag, name.span, Some(tensor.into()))
 }
 
 fn unknown_type(name: &ast::Name) -> Diagnostic {

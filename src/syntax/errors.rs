@@ -105,6 +105,8 @@ impl<'i> Collector<'i> {
             Rule::item_error => not_an_item(span, slice),
             Rule::trailing | Rule::stmt_error if slice.starts_with('=') => not_assignable(span),
             Rule::missing_expr if self.compound_operator(start).is_some() => self.compound_assignment(start),
+            rule if is_missing(rule) && self.bare_point(start).is_some() => self.no_leading_digit(start),
+            Rule::junk_list if self.is_equals_label(slice, start, parent) => self.equals_label(start),
             Rule::missing_close => self.unclosed(start, parent),
             Rule::missing_brace => self.open_brace(start, parent),
             rule if is_missing(rule) => self.missing(start, &words::wanted(rule, parent.as_rule())),
@@ -164,6 +166,34 @@ impl<'i> Collector<'i> {
         Diagnostic::error(UNCLOSED, format!("expected `}}` {before}"))
             .label(place, "expected `}`")
             .label(self.span(open_at, open_at + 1), "this `{` is not closed")
+    }
+
+    /// The `.5` that stands at `at`.
+    fn bare_point(&self, at: usize) -> Option<words::Token<'i>> {
+        let rest = self.text[at..].trim_start();
+        let digits = rest.strip_prefix('.')?.bytes().take_while(u8::is_ascii_digit).count();
+        (digits > 0).then(|| words::Token { text: &rest[..=digits], start: self.text.len() - rest.len() })
+    }
+
+    fn no_leading_digit(&self, at: usize) -> Diagnostic {
+        let Some(number) = self.bare_point(at) else { return self.missing(at, "an expression") };
+        Diagnostic::error(BAD_NUMBER, format!("`{}` is not a number", number.text))
+            .label(self.span(number.start, number.end()), "a digit must stand before the point")
+            .fix(self.span(number.start, number.start), "0", format!("write `0{}`", number.text))
+    }
+
+    /// `kernel=3` in a call.
+    fn is_equals_label(&self, junk: &str, at: usize, parent: &Pair<'i, Rule>) -> bool {
+        let after_name = words::is_name(words::token_before(self.text, at).text);
+        parent.as_rule() == Rule::call && junk.starts_with('=') && !junk.starts_with("==") && after_name
+    }
+
+    fn equals_label(&self, at: usize) -> Diagnostic {
+        let name = words::token_before(self.text, at);
+        let value = self.text.len() - self.text[at + 1..].trim_start_matches([' ', '\t']).len();
+        Diagnostic::error(UNEXPECTED, "arguments are labelled with `:`")
+            .label(self.span(at, at + 1), "not an assignment")
+            .fix(self.span(name.end(), value), ": ", "label it with `:`")
     }
 
     /// The `+` of `x += 1`.

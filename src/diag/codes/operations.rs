@@ -41,8 +41,7 @@ fn f(x: f32[B, N]) -> f32[B] { mean(x, axis: 2) }    // the axes are 0 and 1
     code(
         353,
         "index out of range",
-        "A compile-time index or slice must lie within its axis. Where the axis has a symbolic length this must be \
-provable: state what you know, as in `where T in 4..=1000`.
+        "A compile-time index or slice must lie within its axis.
 
 ```nn
 let last = range(3)[3]    // the indices are 0 to 2, or -1 to -3 from the end
@@ -124,6 +123,26 @@ fn f(x: f32[28, 28, 1]) { max_pool2d(x, 2) }    // no batch axis
 
 ```nn
 fn f(a: f32[B, 3], b: f32[N, 4]) { concat(a, b, axis: 1) }    // B against N
+```",
+    ),
+    code(
+        362,
+        "not known to lie in the axis",
+        "Where an axis has a symbolic length, an index or a slice must provably lie in it: state what you know, as in \
+`where T in 4..=1000`.
+
+```nn
+data D from csv(\"d.csv\") { x: f32 = raw.x }
+model M() {
+  param w: f32 = 1.0
+  fn forward(x: f32[B]) -> f32 { w * x[1] }    // the last batch may have one row
+}
+train {
+  let net = M()
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  step (x) in D.train |> batch(4) { minimize net(x) }
+}
 ```",
     ),
 ];

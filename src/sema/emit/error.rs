@@ -2,7 +2,7 @@
 
 use crate::diag::{Code, Diagnostic};
 use crate::ops::dim::Dim;
-use crate::ops::{DType, Type};
+use crate::ops::{DType, Extent, Type};
 use crate::source::Span;
 use std::fmt::{Display, Write};
 
@@ -105,12 +105,29 @@ pub fn repeated_axis(span: Span, axis: usize) -> Boxed {
 }
 
 pub fn index_out_of_range(span: Span, index: &Dim, size: &Dim) -> Boxed {
-    error(353, format!("index {index} is out of range"), span, format!("this axis has length {size}")).into()
+    if is_below(index, 0) || is_below(&size.sub(index), 1) {
+        return error(353, format!("index {index} is out of range"), span, format!("this axis has length {size}"))
+            .into();
+    }
+    unproved(span, format!("whether index {index} lies in an axis of length {size} is not known"), size)
 }
 
 pub fn slice_out_of_range(span: Span, lo: &Dim, hi: &Dim, size: &Dim) -> Boxed {
-    error(353, format!("slice {lo}:{hi} does not lie in an axis of length {size}"), span, "out of range, or unproved")
-        .help(format!("where the length is not known, state it: `where {size} >= …`"))
+    if [lo.clone(), hi.sub(lo), size.sub(hi)].iter().any(|d| is_below(d, 0)) {
+        let message = format!("slice {lo}:{hi} does not lie in an axis of length {size}");
+        return error(353, message, span, "out of range").into();
+    }
+    unproved(span, format!("whether slice {lo}:{hi} lies in an axis of length {size} is not known"), size)
+}
+
+fn is_below(dim: &Dim, limit: i64) -> bool {
+    dim.known().is_some_and(|n| n < limit)
+}
+
+/// What depends on a length that is open.
+fn unproved(span: Span, message: String, size: &Dim) -> Boxed {
+    error(362, message, span, "true for some lengths, false for others")
+        .help(format!("state what is known of the length: `where {size} >= …`"))
         .into()
 }
 

@@ -141,7 +141,7 @@ fn indexing_and_slicing() {
     assert_eq!(code(index(&shape, vec![all(), at(5)])), 353);
     assert_eq!(code(index(&shape, vec![all(), at(-6)])), 353);
     assert_eq!(code(index(&shape, vec![all(), from(6)])), 353);
-    assert_eq!(code(index(&shape, vec![at(1)])), 353, "B may be 1");
+    assert_eq!(code(index(&shape, vec![at(1)])), 362, "B may be 1");
     assert_eq!(code(index(&shape, vec![at(0), at(0), at(0), at(0)])), 353);
 }
 

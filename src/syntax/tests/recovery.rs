@@ -203,3 +203,24 @@ fn long_chains_are_bounded_too() {
     clean(&format!("let a = [{}]", "1, ".repeat(5000)));
     clean(&format!("let a = 1{}", " + 1".repeat(500)));
 }
+
+/// Habits of other languages: the fix makes the text readable.
+#[test]
+fn labels_with_equals_and_numbers_without_a_leading_digit_are_mended() {
+    for (text, code) in [
+        ("let a = f(8, kernel_size=3)", 2),
+        ("let a = f(8, kernel_size = [3, 5], stride: 2)", 2),
+        ("let a = x * .5", 8),
+        ("let a = .25", 8),
+        ("let a = f(.5)", 8),
+        ("let a = f(x, rate: .5, y)", 8),
+    ] {
+        let diagnostics = parse(FileId(0), text).1;
+        let [diagnostic] = &diagnostics[..] else { panic!("{text}: {diagnostics:#?}") };
+        let fix = diagnostic.fix.as_ref().expect(text);
+        let (start, end) = (fix.span.start as usize, fix.span.end as usize);
+        let fixed = format!("{}{}{}", &text[..start], fix.replacement, &text[end..]);
+        assert!(diagnostic.code == Code(code) && is_strict(&fixed), "{fixed}");
+    }
+    assert_eq!(error("let a = f(x == )").0, 1);
+}
