@@ -13,6 +13,7 @@ mod index;
 mod kernels;
 mod legalize;
 pub mod memory;
+pub mod parse;
 mod plan;
 pub mod print;
 pub mod stats;

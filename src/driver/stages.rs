@@ -6,7 +6,7 @@ use crate::codegen;
 use crate::diag::{Code, Diagnostic};
 use crate::ops::dim::Bindings;
 use crate::ops::dim::Dim;
-use crate::schedule;
+use crate::schedule::print::BufferTable;
 use crate::sema::model::{Phase, PhaseKind, Train};
 use crate::syntax;
 use crate::tensor::Graph;
@@ -138,7 +138,7 @@ fn back_end(stage: Stage, graph: &Graph, selection: &Selection) -> Result<String
             Ok(kernels.map(|k| format!("{k}\n")).collect())
         }
         Stage::Lane => machine(codegen::Stage::Lane),
-        Stage::Buffers => Ok(schedule::print::buffers(&program)),
+        Stage::Buffers => Ok(BufferTable::from(&program).to_string()),
         Stage::Step => Ok(program.to_string()),
         Stage::Clif => machine(codegen::Stage::Clif),
         _ => machine(codegen::Stage::Asm),

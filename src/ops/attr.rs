@@ -3,7 +3,7 @@
 //! A codec is one kind of attribute. Each has three functions: `encode` appends it to a list, `decode` takes it from
 //! one, `map` converts its dimensions.
 
-use super::{DType, Literal, Pad, Window};
+use super::{DType, Extent, Literal, Pad, Window};
 use std::fmt;
 
 /// The value of one attribute.
@@ -23,17 +23,17 @@ pub enum Attr<D = usize> {
 /// Attributes by name, in order. The one with an empty name stands before the arguments, outside the braces.
 pub type Attrs<D = usize> = Vec<(&'static str, Attr<D>)>;
 
-/// What the parser read: names are owned, dimensions are integers.
-#[derive(Debug, Default)]
-pub struct Parsed(pub Vec<(String, Attr)>);
+/// What the parser read: names are owned, a dimension that is a number is an integer literal.
+#[derive(Debug)]
+pub struct Parsed<D = usize>(pub Vec<(String, Attr<D>)>);
 
-impl Parsed {
-    pub fn take(&mut self, key: &str) -> Option<Attr> {
+impl<D> Parsed<D> {
+    pub fn take(&mut self, key: &str) -> Option<Attr<D>> {
         let at = self.0.iter().position(|(k, _)| k == key)?;
         Some(self.0.remove(at).1)
     }
 
-    fn decode<T>(&mut self, key: &str, decode: impl Fn(Attr) -> Option<T>) -> Result<T, String> {
+    fn decode<T>(&mut self, key: &str, decode: impl Fn(Attr<D>) -> Option<T>) -> Result<T, String> {
         let attr = self.take(key).ok_or_else(|| format!("missing attribute `{key}`"))?;
         decode(attr).ok_or_else(|| format!("attribute `{key}` is malformed"))
     }
@@ -82,25 +82,25 @@ fn nat<D>(n: &usize) -> Attr<D> {
     int(*n as i64)
 }
 
-fn as_int(attr: Attr) -> Option<i64> {
+fn as_int<D>(attr: Attr<D>) -> Option<i64> {
     match attr {
         Attr::Lit(Literal::Int(n)) => Some(n),
         _ => None,
     }
 }
 
-fn as_nat(attr: Attr) -> Option<usize> {
+fn as_nat<D>(attr: Attr<D>) -> Option<usize> {
     usize::try_from(as_int(attr)?).ok()
 }
 
-fn as_list<T>(attr: Attr, item: impl Fn(Attr) -> Option<T>) -> Option<Vec<T>> {
+fn as_list<D, T>(attr: Attr<D>, item: impl Fn(Attr<D>) -> Option<T>) -> Option<Vec<T>> {
     match attr {
         Attr::List(items) => items.into_iter().map(item).collect(),
         _ => None,
     }
 }
 
-fn as_pair<T>(attr: Attr, item: impl Fn(Attr) -> Option<T>) -> Option<[T; 2]> {
+fn as_pair<D, T>(attr: Attr<D>, item: impl Fn(Attr<D>) -> Option<T>) -> Option<[T; 2]> {
     as_list(attr, item)?.try_into().ok()
 }
 
@@ -112,7 +112,7 @@ fn pad_attr<D>(pad: &Pad) -> Attr<D> {
     Attr::List(vec![int(pad.low), int(pad.high), nat(&pad.interior)])
 }
 
-fn as_pad(attr: Attr) -> Option<Pad> {
+fn as_pad<D>(attr: Attr<D>) -> Option<Pad> {
     let [low, high, interior] = as_list(attr, as_int)?.try_into().ok()?;
     Some(Pad { low, high, interior: usize::try_from(interior).ok()? })
 }
@@ -130,7 +130,7 @@ macro_rules! plain {
                 out.push((key, encode(value)));
             }
 
-            pub fn decode(key: &str, from: &mut Parsed) -> Result<$owned, String> {
+            pub fn decode<D>(key: &str, from: &mut Parsed<D>) -> Result<$owned, String> {
                 from.decode(key, $decode)
             }
 
@@ -156,7 +156,7 @@ plain!(Text: String as str, |text| Attr::Text(text.to_string()), |a| match a {
 plain!(Lit: Literal as Literal, |literal| Attr::Lit(*literal), as_literal);
 plain!(Lits: Vec<Literal> as [Literal], |items| list(items, |l| Attr::Lit(*l)), |a| as_list(a, as_literal));
 
-fn as_literal(attr: Attr) -> Option<Literal> {
+fn as_literal<D>(attr: Attr<D>) -> Option<Literal> {
     match attr {
         Attr::Lit(literal) => Some(literal),
         _ => None,
@@ -173,8 +173,8 @@ impl Flag {
         }
     }
 
-    pub fn decode(key: &str, from: &mut Parsed) -> Result<bool, String> {
-        Ok(from.take(key) == Some(Attr::Lit(Literal::Bool(true))))
+    pub fn decode<D>(key: &str, from: &mut Parsed<D>) -> Result<bool, String> {
+        Ok(matches!(from.take(key), Some(Attr::Lit(Literal::Bool(true)))))
     }
 
     pub fn map<D, E, X>(value: &bool, _: &mut impl FnMut(&D) -> Result<E, X>) -> Result<bool, X> {
@@ -192,7 +192,7 @@ impl Groups {
         }
     }
 
-    pub fn decode(key: &str, from: &mut Parsed) -> Result<usize, String> {
+    pub fn decode<D>(key: &str, from: &mut Parsed<D>) -> Result<usize, String> {
         match from.take(key) {
             None => Ok(1),
             Some(attr) => as_nat(attr).ok_or_else(|| format!("attribute `{key}` is malformed")),
@@ -219,7 +219,7 @@ impl Win {
         }
     }
 
-    pub fn decode(_: &str, from: &mut Parsed) -> Result<Window, String> {
+    pub fn decode<D>(_: &str, from: &mut Parsed<D>) -> Result<Window, String> {
         let mut pair = |key: &str| from.decode(key, |a| as_pair(a, as_nat));
         let (size, stride) = (pair("size")?, pair("stride")?);
         let dilation = if from.has("dilation") { from.decode("dilation", |a| as_pair(a, as_nat))? } else { [1, 1] };
@@ -235,13 +235,22 @@ impl Win {
     }
 }
 
-impl Parsed {
+impl<D> Parsed<D> {
     fn has(&self, key: &str) -> bool {
         self.0.iter().any(|(k, _)| k == key)
     }
 }
 
 // ── codecs of dimensions ──
+
+/// A number that the kind of dimension can hold, or a term.
+fn as_dim<D: Extent>(attr: Attr<D>) -> Option<D> {
+    match attr {
+        Attr::Lit(Literal::Int(n)) => Some(D::constant(n)).filter(|d| d.known() == Some(n)),
+        Attr::Dim(dim) => Some(dim),
+        _ => None,
+    }
+}
 
 pub struct Dim;
 
@@ -250,8 +259,8 @@ impl Dim {
         out.push((key, Attr::Dim(value.clone())));
     }
 
-    pub fn decode(key: &str, from: &mut Parsed) -> Result<usize, String> {
-        from.decode(key, as_nat)
+    pub fn decode<D: Extent>(key: &str, from: &mut Parsed<D>) -> Result<D, String> {
+        from.decode(key, as_dim)
     }
 
     pub fn map<D, E, X>(value: &D, f: &mut impl FnMut(&D) -> Result<E, X>) -> Result<E, X> {
@@ -266,8 +275,8 @@ impl Dims {
         out.push((key, list(value, |d| Attr::Dim(d.clone()))));
     }
 
-    pub fn decode(key: &str, from: &mut Parsed) -> Result<Vec<usize>, String> {
-        from.decode(key, |a| as_list(a, as_nat))
+    pub fn decode<D: Extent>(key: &str, from: &mut Parsed<D>) -> Result<Vec<D>, String> {
+        from.decode(key, |a| as_list(a, as_dim))
     }
 
     pub fn map<D, E, X>(value: &[D], f: &mut impl FnMut(&D) -> Result<E, X>) -> Result<Vec<E>, X> {
@@ -283,8 +292,8 @@ impl DimPair {
         Dims::encode(key, value, out);
     }
 
-    pub fn decode(key: &str, from: &mut Parsed) -> Result<[usize; 2], String> {
-        from.decode(key, |a| as_pair(a, as_nat))
+    pub fn decode<D: Extent>(key: &str, from: &mut Parsed<D>) -> Result<[D; 2], String> {
+        from.decode(key, |a| as_pair(a, as_dim))
     }
 
     pub fn map<D, E, X>([height, width]: &[D; 2], f: &mut impl FnMut(&D) -> Result<E, X>) -> Result<[E; 2], X> {

@@ -1,7 +1,7 @@
 //! The names and attributes of all operations, once: what printing, parsing and binding dimensions share.
 
 use super::attr::{self, Attrs, Parsed};
-use super::{Binary, Compare, Op, Reduce, Unary};
+use super::{Binary, Compare, Extent, Op, Reduce, Unary};
 
 const UNARY: [(Unary, &str); 16] = [
     (Unary::Neg, "neg"),
@@ -107,9 +107,9 @@ macro_rules! operations {
             }
         }
 
-        impl Op {
+        impl<D: Extent> Op<D> {
             /// The operation of this name; takes its attributes out of `from`.
-            pub fn from_attrs(name: &str, from: &mut Parsed) -> Result<Op, String> {
+            pub fn from_attrs(name: &str, from: &mut Parsed<D>) -> Result<Self, String> {
                 Ok(match name {
                     $($name => Op::$variant { $($field: attr::$codec::decode(key(stringify!($key)), from)?),* },)*
                     _ => return family(name, from),
@@ -124,7 +124,7 @@ fn key(name: &'static str) -> &'static str {
     if name == "lead" { "" } else { name }
 }
 
-fn family(name: &str, from: &mut Parsed) -> Result<Op, String> {
+fn family<D>(name: &str, from: &mut Parsed<D>) -> Result<Op<D>, String> {
     let simple = find(&UNARY, name)
         .map(Op::Unary)
         .or_else(|| find(&BINARY, name).map(Op::Binary))

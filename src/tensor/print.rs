@@ -24,7 +24,7 @@ pub struct PrintOptions<'a> {
     pub spans: Option<&'a SourceMap>,
 }
 
-/// Works for symbolic graphs too; only those with plain dimensions read back.
+/// Works for symbolic graphs too.
 pub fn print<D: Display + Clone>(graph: &Graph<D>, options: &PrintOptions) -> String {
     let mut printer = Printer { options, out: String::new() };
     printer.graph(graph, 0);

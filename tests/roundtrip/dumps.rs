@@ -1,7 +1,9 @@
-//! What `nnc ir` prints of the examples reads back and prints the same, at every stage that has a parser.
+//! What `nnc ir` prints of the examples reads back and prints the same, at every stage but the machine's own forms
+//! (`clif`, `asm`): `tests/cli.rs` looks that those print.
 
 use nnc::driver::Session;
 use nnc::driver::stages::{Selection, Stage};
+use nnc::source::SourceMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
@@ -42,12 +44,29 @@ fn kernels(text: &str) -> Vec<String> {
     found
 }
 
+/// Dumps that are one text, read by `parse`.
+fn round_trip<T: Display>(stage: Stage, parse: fn(&str) -> Result<T, String>) {
+    dumps(stage, |text, name| {
+        let back = parse(text).unwrap_or_else(|e| panic!("{name}: {e}\n{text}"));
+        assert_eq!(back.to_string(), text, "{name}");
+    });
+}
+
 fn kernels_round_trip<K: Display>(stage: Stage, parse: fn(&str) -> Result<K, String>) {
     dumps(stage, |text, name| {
         for kernel in kernels(text) {
             let back = parse(&kernel).unwrap_or_else(|e| panic!("{name}: {e}\n{kernel}"));
             assert_eq!(back.to_string().trim_end(), kernel.trim_end(), "{name}");
         }
+    });
+}
+
+#[test]
+fn ast_dumps() {
+    round_trip(Stage::Ast, |text| {
+        let file = SourceMap::default().add("dump.nn", text);
+        let (ast, errors) = nnc::syntax::parse(file, text);
+        if errors.is_empty() { Ok(nnc::syntax::dump(&ast)) } else { Err(format!("{errors:?}")) }
     });
 }
 
@@ -63,6 +82,15 @@ fn tensor_dumps() {
 }
 
 #[test]
+fn model_dumps() {
+    dumps(Stage::Model, |text, name| {
+        let back = nnc::tensor::parse::parse_symbolic(text).unwrap_or_else(|e| panic!("{name}: {e}\n{text}"));
+        assert_eq!(back.to_string(), text, "{name}");
+        assert_eq!(nnc::tensor::verify::verify(&back), Ok(()), "{name}");
+    });
+}
+
+#[test]
 fn tile_dumps() {
     kernels_round_trip(Stage::Tile, nnc::tile::parse::parse);
 }
@@ -70,4 +98,14 @@ fn tile_dumps() {
 #[test]
 fn lane_dumps() {
     kernels_round_trip(Stage::Lane, nnc::lane::parse::parse);
+}
+
+#[test]
+fn buffer_dumps() {
+    round_trip(Stage::Buffers, nnc::schedule::parse::buffers);
+}
+
+#[test]
+fn step_dumps() {
+    round_trip(Stage::Step, nnc::schedule::parse::step);
 }

@@ -126,6 +126,6 @@ fn results_share_memory_only_when_dead() {
     let program = planned(&chain());
     let total: usize =
         program.buffers.iter().filter(|b| matches!(b.place, Place::Arena { .. })).map(|b| b.bytes()).sum();
-    assert!(program.arena_bytes <= total, "{}", nnc::schedule::print::buffers(&program));
+    assert!(program.arena_bytes <= total, "{}", nnc::schedule::print::BufferTable::from(&program));
     assert_eq!(program.stats().launches, program.launches.len());
 }

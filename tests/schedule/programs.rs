@@ -179,7 +179,7 @@ fn the_mnist_nets_train_in_few_launches() {
         let program = plan(graph, &Options { target: nnc::lane::Target::AVX512 }).expect("a plan");
         if std::env::var_os("NNC_PRINT").is_some() {
             program.kernels.iter().for_each(|k| print!("{k}"));
-            println!("{program}{}{:?}", nnc::schedule::print::buffers(&program), program.stats());
+            println!("{program}{}{:?}", nnc::schedule::print::BufferTable::from(&program), program.stats());
         }
         assert!(program.launches.len() <= most, "{name}\n{program}");
     }

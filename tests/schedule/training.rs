@@ -245,7 +245,7 @@ fn the_real_mnist_nets_have_plans() {
         updates_in_place(&program);
         if std::env::var_os("NNC_PRINT").is_some() {
             program.kernels.iter().for_each(|k| print!("{k}"));
-            println!("{program}{}{:?}", nnc::schedule::print::buffers(&program), program.stats());
+            println!("{program}{}{:?}", nnc::schedule::print::BufferTable::from(&program), program.stats());
         }
     }
 }

@@ -10,6 +10,8 @@ pub enum Token {
     Text(String),
     Lit(Literal),
     Sign(char),
+    /// `**`
+    Power,
 }
 
 /// The tokens of `text`, each with its line (from 1).
@@ -37,7 +39,10 @@ fn next(text: &str) -> Option<(Token, usize)> {
         '"' => quoted(text),
         _ if first.is_ascii_digit() || text.starts_with("-inf") || is_negative(text) => number(text),
         _ if first.is_alphabetic() || first == '_' => word(text),
-        '{' | '}' | '[' | ']' | ',' | ':' | '=' => Some((Token::Sign(first), 1)),
+        '*' if text.starts_with("**") => Some((Token::Power, 2)),
+        '{' | '}' | '[' | ']' | '(' | ')' | ',' | ':' | '=' | '+' | '-' | '*' | '/' | '>' => {
+            Some((Token::Sign(first), 1))
+        }
         _ => None,
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ops::Literal;
 use crate::source::{SourceMap, Span};
 use crate::tensor::print::{PrintOptions, print};
 
@@ -87,4 +88,43 @@ fn deep_nesting_is_an_error() {
     assert!(parse(&deep).is_err());
     let regions = format!("graph \"f\" {{\n{}", " %0: i32[] = composite \"c\"\n graph \"g\" {\n".repeat(10_000));
     assert!(parse(&regions).is_err());
+}
+
+#[track_caller]
+fn symbolic_round_trip(text: &str) {
+    let graph = parse_symbolic(text).expect("parses");
+    assert_eq!(graph.to_string(), text);
+}
+
+#[test]
+fn dimensions_are_expressions() {
+    symbolic_round_trip(
+        r#"graph "model" {
+  %0: f32[B, 2 * floor(T / 2) + 1, floor((T + 1) / 4)] = input "x" arg
+  %1: i32[] = dim B ** 2 * T + 5 - B
+  %2: f32[5 - T, floor(3 * floor(T / 2) ** 2 / 4)] = broadcast %0 {shape [B, -T], axes [0]}
+  %3: f32[] = pad %2, %0 {pads [[-1, 2, 3]]}
+  %4: i32[floor] = scatter_add %0 {axis 0, size B - 3}
+}
+"#,
+    );
+}
+
+#[test]
+fn equal_names_are_one_symbol() {
+    let graph =
+        parse_symbolic("graph \"f\" {\n %0: f32[B + B, T - T + 2, floor((4 * B + 5) / 4)] = const 0.5\n}").unwrap();
+    assert_eq!(graph.types[0].to_string(), "f32[2 * B, 2, B + 1]");
+    assert_eq!(graph.types[0].shape[0].symbols().len(), 1);
+}
+
+#[test]
+fn dimensions_that_cannot_be() {
+    let typed = |dim: &str| format!("graph \"f\" {{\n %0: f32[{dim}] = const 0.5\n}}");
+    fails(&typed("B"), "line 2: expected a dimension, found Word(\"B\")");
+    fails(&typed("2 - 3"), "line 2: expected a dimension, found Lit(Int(2))");
+    for wrong in ["B +", "floor(B / 0)", "floor(B)", "B ** B", "9223372036854775807 * B * 2", "(B", "B ** 4294967296"] {
+        assert!(parse_symbolic(&typed(wrong)).is_err(), "{wrong}");
+    }
+    assert!(parse_symbolic(&typed(&"(".repeat(100_000))).is_err());
 }

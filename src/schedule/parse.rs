@@ -1,0 +1,121 @@
+//! Reads what [`super::print`] writes. It checks syntax only.
+
+#[cfg(test)]
+mod tests;
+
+use super::print::{BufferRow, BufferTable, LaunchText, StepText};
+use super::{BufferId, Layout, Place};
+use crate::tensor::parse::cursor::{Cursor, Read};
+use crate::tensor::parse::lexer::Token;
+
+/// Reads a step program, as `ir --stage step` prints it. Errors name the line.
+pub fn step(text: &str) -> Result<StepText, String> {
+    let mut cursor = Cursor::new(text)?;
+    cursor.expect_word("step")?;
+    let mut step = StepText { name: cursor.text()?, inputs: vec![], launches: vec![], outputs: vec![] };
+    cursor.expect('{')?;
+    while !cursor.eat('}') {
+        line(&mut cursor, &mut step)?;
+    }
+    cursor.end().map(|()| step)
+}
+
+/// Reads a table of buffers, as `ir --stage buffers` prints it. Errors name the line.
+pub fn buffers(text: &str) -> Result<BufferTable, String> {
+    let mut cursor = Cursor::new(text)?;
+    let mut rows = vec![];
+    while !cursor.eat_word("arena") {
+        rows.push(row(&mut cursor)?);
+    }
+    cursor.expect_word("of")?;
+    let arena_bytes = bytes(&mut cursor)?;
+    cursor.end().map(|()| BufferTable { rows, arena_bytes })
+}
+
+/// An input, a launch with its barrier, or an output.
+fn line(cursor: &mut Cursor, step: &mut StepText) -> Read<()> {
+    if let Some(Token::Text(_)) = cursor.peek() {
+        let name = cursor.text()?;
+        arrow(cursor)?;
+        step.inputs.push((name, buffer(cursor)?));
+        return Ok(());
+    }
+    let barrier = cursor.eat_word("barrier");
+    let mut writes = vec![buffer(cursor)?];
+    while cursor.eat(',') {
+        writes.push(buffer(cursor)?);
+    }
+    if writes.len() == 1 && !barrier && cursor.peek() == Some(&Token::Sign('-')) {
+        arrow(cursor)?;
+        step.outputs.push((writes[0], cursor.text()?));
+        return Ok(());
+    }
+    step.launches.push(launch(cursor, barrier, writes)?);
+    Ok(())
+}
+
+/// `= k0 rows(b0, b1) over 16`
+fn launch(cursor: &mut Cursor, barrier: bool, writes: Vec<BufferId>) -> Read<LaunchText> {
+    cursor.expect('=')?;
+    let kernel = cursor.take("a kernel", |t| numbered(t, 'k'))?;
+    let name = cursor.word()?;
+    cursor.expect('(')?;
+    let reads = cursor.list(')', buffer)?;
+    cursor.expect_word("over")?;
+    Ok(LaunchText { barrier, writes, kernel, name, reads, points: cursor.number("a number of points")? })
+}
+
+fn arrow(cursor: &mut Cursor) -> Read<()> {
+    cursor.expect('-')?;
+    cursor.expect('>')
+}
+
+fn row(cursor: &mut Cursor) -> Read<BufferRow> {
+    let id = buffer(cursor)?;
+    let ty = cursor.ty(|c| c.number("a dimension"))?;
+    let layout = layout(cursor)?;
+    cursor.expect(',')?;
+    let bytes = bytes(cursor)?;
+    cursor.expect(',')?;
+    let place = place(cursor)?;
+    cursor.expect(':')?;
+    Ok(BufferRow { id, ty, layout, bytes, place, name: cursor.text()? })
+}
+
+fn layout(cursor: &mut Cursor) -> Read<Layout> {
+    if !cursor.eat_word("in") {
+        return Ok(Layout::RowMajor);
+    }
+    cursor.expect_word("panels")?;
+    cursor.expect_word("of")?;
+    Ok(Layout::Panel { width: cursor.number("a width")? })
+}
+
+fn bytes(cursor: &mut Cursor) -> Read<usize> {
+    let count = cursor.number("a number of bytes")?;
+    cursor.expect_word("bytes").map(|()| count)
+}
+
+fn place(cursor: &mut Cursor) -> Read<Place> {
+    match cursor.word()?.as_str() {
+        "arena" => {
+            cursor.expect('+')?;
+            Ok(Place::Arena { offset: cursor.number("an offset")? })
+        }
+        "input" => Ok(Place::Input(cursor.number("the number of an input")?)),
+        "constant" => Ok(Place::Constant { data: cursor.number("the number of a constant")? }),
+        _ => cursor.fail("a place after `arena`, `input` or `constant`"),
+    }
+}
+
+fn buffer(cursor: &mut Cursor) -> Read<BufferId> {
+    cursor.take("a buffer", |t| numbered(t, 'b').map(BufferId))
+}
+
+/// The number in `k3` or `b3`.
+fn numbered<T: std::str::FromStr>(token: &Token, letter: char) -> Option<T> {
+    match token {
+        Token::Word(word) => word.strip_prefix(letter)?.parse().ok(),
+        _ => None,
+    }
+}
