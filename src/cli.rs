@@ -91,7 +91,12 @@ struct Machine {
 impl Machine {
     fn options(&self) -> MachineOptions {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        MachineOptions { threads: self.threads.unwrap_or(cores).max(1), portable: self.portable, profile: false }
+        MachineOptions {
+            threads: self.threads.unwrap_or(cores).max(1),
+            portable: self.portable,
+            profile: false,
+            run: Default::default(),
+        }
     }
 }
 

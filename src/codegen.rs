@@ -81,12 +81,12 @@ impl Compiled {
         self.module.step()
     }
 
-    /// The compiled form of kernel `kernel` of the program.
-    /// A step function for each launch by itself, where the options asked for them.
+    /// A step function for each launch by itself, without barriers, where the options asked for them.
     pub fn single(&self) -> &[StepFn] {
         self.module.single()
     }
 
+    /// The compiled form of kernel `kernel` of the program.
     pub fn kernel(&self, kernel: usize) -> &CompiledKernel {
         &self.kernels[self.index[kernel]]
     }

@@ -8,6 +8,7 @@ mod training;
 
 use fixture::{Fixture, names};
 use nnc::driver::compile::MachineOptions;
+use nnc::runtime::RunOptions;
 use training::{Outcome, train};
 
 /// Gradients are differences of weights of size 1, so they carry the rounding of those.
@@ -16,7 +17,8 @@ const WEIGHT: f64 = 1e-4;
 const LOSS: f64 = 1e-5;
 const FORWARD: f64 = 1e-5;
 
-const DEFAULT: MachineOptions = MachineOptions { threads: 1, portable: false, profile: false };
+const DEFAULT: MachineOptions =
+    MachineOptions { threads: 1, portable: false, profile: false, run: RunOptions { poison: false, order: None } };
 
 /// The first prefixes that match name the group of a fixture, one test each.
 const GROUPS: [&str; 7] = ["conv_", "dense_", "loss_", "optim_", "schedule_", "clip_", ""];

@@ -17,7 +17,7 @@ pub struct Module {
     /// `None` only while it is dropped.
     jit: Option<JITModule>,
     step: StepFn,
-    /// A step function for each launch by itself, for profiles.
+    /// A step function for each launch by itself, without barriers.
     single: Vec<StepFn>,
 }
 
@@ -26,7 +26,7 @@ fn failed(e: ModuleError) -> Diagnostic {
 }
 
 impl Module {
-    /// Defines all kernels, the barrier and the step function; with `profile` also one step function a launch.
+    /// Defines all kernels, the barrier and the step function; with `profile` also one a launch, without barriers.
     pub fn new(
         isa: OwnedTargetIsa,
         kernels: &[CompiledKernel],
@@ -45,7 +45,7 @@ impl Module {
         let launches = if profile { calls } else { &[] };
         let single = launches.iter().enumerate();
         let single = single
-            .map(|(i, call)| definer.step(&format!("launch{i}"), &ids, barrier, std::slice::from_ref(call)))
+            .map(|(i, call)| definer.step(&format!("launch{i}"), &ids, barrier, &[Call { barrier: false, ..*call }]))
             .collect::<Result<Vec<_>, _>>()?;
         let mut jit = definer.jit;
         jit.finalize_definitions().map_err(failed)?;

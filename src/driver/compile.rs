@@ -21,6 +21,7 @@ pub struct MachineOptions {
     pub portable: bool,
     /// Make each launch callable by itself.
     pub profile: bool,
+    pub run: RunOptions,
 }
 
 /// Compiles phases of one program; all its executables share the state and the thread pool.
@@ -28,6 +29,7 @@ pub struct Compiler {
     state: RefCell<StateStore>,
     pool: Arc<Pool>,
     backend: Backend,
+    run: RunOptions,
 }
 
 /// The code generators that this machine and the options allow.
@@ -67,7 +69,7 @@ impl Compiler {
     pub fn new(machine: &MachineOptions) -> Compiler {
         let mut backend = Backend::new(machine.portable, machine.threads);
         backend.codegen.profile = machine.profile;
-        Compiler { state: RefCell::default(), pool: Arc::new(Pool::new(machine.threads)), backend }
+        Compiler { state: RefCell::default(), pool: Arc::new(Pool::new(machine.threads)), backend, run: machine.run }
     }
 
     pub fn state(&self) -> &RefCell<StateStore> {
@@ -93,7 +95,7 @@ impl Compiler {
 
     fn finish(&self, graph: Graph) -> Result<Executable, Diagnostic> {
         let compiled = generate(&plan(&graph, &self.backend)?, &self.backend)?;
-        Executable::new(compiled, self.pool.clone(), &mut self.state.borrow_mut(), RunOptions::default())
+        Executable::new(compiled, self.pool.clone(), &mut self.state.borrow_mut(), self.run)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A compiled phase with its memory: bind inputs, run steps, read results.
 
+use super::enter::enter;
 use super::{Memory, Pool, SharedBytes, StateStore, errors, layout};
 use crate::codegen::clif::step::{Line, StepContext};
 use crate::codegen::{Compiled, StepFn, errors as codegen_errors};
@@ -11,10 +12,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+/// How steps run; each of these shows a fault of the plan as other bits.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct RunOptions {
     /// Fills the arena with NaN before each step, so that reading what was not written shows.
     pub poison: bool,
+    /// The calling thread does the work of so many workers: from barrier to barrier that of each in turn, in this order,
+    /// so that a missing barrier shows. The program must be compiled for profiles.
+    pub order: Option<&'static [usize]>,
 }
 
 /// Why a step stopped.
@@ -241,35 +246,67 @@ impl Executable {
         if self.options.poison {
             self.arena.fill(0xff);
         }
-        self.call(self.compiled.step())?;
+        match self.options.order {
+            None => self.call(self.compiled.step(), 0)?,
+            Some(order) => self.run_in_order(order)?,
+        }
         self.copy_updates();
+        Ok(())
+    }
+
+    fn run_in_order(&self, order: &[usize]) -> Result<(), Fault> {
+        let launches = &self.compiled.program.launches;
+        let mut from = 0;
+        while from < launches.len() {
+            let next = launches[from + 1..].iter().position(|l| l.barrier);
+            let to = next.map_or(launches.len(), |n| from + 1 + n);
+            for &worker in order {
+                for launch in from..to {
+                    let context = self.context();
+                    let function = self.compiled.single()[launch];
+                    // SAFETY: as in `call`; a single launch has no barrier, so no worker waits for another.
+                    unsafe { enter(function, &context, worker, order.len()) };
+                    self.outcome(context, launch)?;
+                }
+            }
+            from = to;
+        }
         Ok(())
     }
 
     /// Runs a step launch by launch and adds the seconds of each to `times`; the program must be compiled for profiles.
     pub fn run_timed(&mut self, times: &mut [f64]) -> Result<(), Fault> {
-        for (&launch, time) in self.compiled.single().iter().zip(times) {
+        for (launch, (&function, time)) in self.compiled.single().iter().zip(times).enumerate() {
             let started = std::time::Instant::now();
-            self.call(launch)?;
+            self.call(function, launch)?;
             *time += started.elapsed().as_secs_f64();
         }
         self.copy_updates();
         Ok(())
     }
 
-    fn call(&self, function: StepFn) -> Result<(), Fault> {
-        let context = StepContext {
+    fn context(&self) -> StepContext {
+        StepContext {
             args: self.args.as_ptr(),
             fault: AtomicU32::new(0),
             arrived: Line::default(),
             phase: Line::default(),
-        };
+        }
+    }
+
+    /// Runs a function on all workers; `first` is the number of its first launch.
+    fn call(&self, function: StepFn, first: usize) -> Result<(), Fault> {
+        let context = self.context();
         // SAFETY: the pointers are those of this program's buffers, each `bytes()` long and alive: `self` owns them or
         // a share. Memory is not `Sync`, so nothing else touches it while this thread is in here.
         unsafe { self.pool.run(function, &context) };
+        self.outcome(context, first)
+    }
+
+    fn outcome(&self, context: StepContext, first: usize) -> Result<(), Fault> {
         match context.fault.into_inner() {
             0 => Ok(()),
-            launch => Err(self.index_fault(launch as usize - 1)),
+            launch => Err(self.index_fault(first + launch as usize - 1)),
         }
     }
 

@@ -35,6 +35,8 @@ struct Layout<'t> {
     open: Vec<Open<'t>>,
     /// The last line with code ends with something that goes on.
     continues: bool,
+    /// The last line stands among the facts of a definition, after its `where`.
+    in_where: bool,
     empty_lines: usize,
     /// The last line ended with `{`, or there is none.
     at_start: bool,
@@ -51,6 +53,7 @@ impl<'t> Layout<'t> {
         }
         self.empty_lines = 0;
         let indent = self.indent(line);
+        self.in_where = tokens::is_where_line(line) || (self.in_where && self.continues);
         self.out.extend(std::iter::repeat_n(' ', indent));
         self.tokens(line, indent);
         self.out.push('\n');
@@ -76,8 +79,8 @@ impl<'t> Layout<'t> {
     }
 
     fn tokens(&mut self, line: &[Token<'t>], indent: usize) {
-        // A block after a `where` line belongs to the definition above.
-        let mut start = if tokens::is_where_line(line) { indent.saturating_sub(STEP) } else { indent };
+        // A block after the facts of a definition belongs to the definition above.
+        let mut start = if self.in_where { indent.saturating_sub(STEP) } else { indent };
         let mut column = indent;
         for (i, token) in line.iter().enumerate() {
             let blanks = if i > 0 { self.blanks(&line[..i], token) } else { 0 };

@@ -4,6 +4,7 @@
 //! [`super::verify`]; operations of the second group of [`Map`](super::Map) run through [`super::expand`].
 
 mod buffer;
+mod ownership;
 pub mod scalar;
 
 pub use buffer::BufferData;
@@ -12,15 +13,32 @@ use super::{
     Extent, FoldOp, For, Guard, Index, Kernel, Map, Stmt, StoreMode, TileOp, TileType, Value, Var, View, expand,
 };
 use crate::ops::{DType, Literal};
+use ownership::Ownership;
 use std::ops::Range;
 
 /// Runs the grid points in order. `Ok(true)`: a data index was out of range. An access out of bounds, which no
 /// correct kernel makes, is an error.
 pub fn run(kernel: &Kernel, buffers: &mut [BufferData], points: Range<usize>) -> Result<bool, String> {
+    interpret(kernel, buffers, points, None)
+}
+
+/// The same for all grid points, the last first. It is an error where one point writes an element that another reads or
+/// writes.
+pub fn run_disjoint(kernel: &Kernel, buffers: &mut [BufferData]) -> Result<bool, String> {
+    let ownership = Ownership::new(buffers.iter().map(BufferData::len));
+    interpret(kernel, buffers, (0..kernel.points()).rev(), Some(ownership))
+}
+
+fn interpret(
+    kernel: &Kernel,
+    buffers: &mut [BufferData],
+    points: impl Iterator<Item = usize>,
+    ownership: Option<Ownership>,
+) -> Result<bool, String> {
     let expanded = expand::expand(kernel);
     let vars = vec![Binding::default(); expanded.vars as usize];
     let tiles = vec![Tile::default(); expanded.values.len()];
-    let mut machine = Machine { kernel: &expanded, buffers, vars, tiles, fault: false };
+    let mut machine = Machine { kernel: &expanded, buffers, vars, tiles, fault: false, ownership };
     for point in points {
         machine.point(point).map_err(|e| format!("kernel {}, point {point}: {e}", kernel.name))?;
     }
@@ -76,12 +94,17 @@ struct Machine<'a> {
     vars: Vec<Binding>,
     tiles: Vec<Tile>,
     fault: bool,
+    /// Where points are checked against each other.
+    ownership: Option<Ownership>,
 }
 
 type Ran = Result<(), String>;
 
 impl Machine<'_> {
     fn point(&mut self, point: usize) -> Ran {
+        if let Some(ownership) = &mut self.ownership {
+            ownership.point = point as u32;
+        }
         let mut rest = point;
         for grid in self.kernel.grid.iter().rev() {
             let count = grid.extent.div_ceil(grid.step);
@@ -210,7 +233,10 @@ impl Machine<'_> {
     fn load(&mut self, ty: TileType, view: &View) -> Result<Tile, String> {
         let fill = view.fill.map_or(0, |fill| literal_bits(fill, ty.dtype));
         Tile::try_build(self.extents(ty), |r, c| {
-            Ok(self.address(view, r, c)?.map_or(fill, |at| self.buffers[view.buf.0 as usize].get(at)))
+            let Some(at) = self.address(view, r, c)? else { return Ok(fill) };
+            let buf = view.buf.0 as usize;
+            self.ownership.as_mut().map_or(Ok(()), |o| o.read(buf, at))?;
+            Ok(self.buffers[buf].get(at))
         })
     }
 
@@ -271,6 +297,7 @@ impl Machine<'_> {
                     StoreMode::Set => tile.at(row, col),
                     StoreMode::Add => scalar::map(Map::Add, dtype, &[self.buffers[buf].get(at), tile.at(row, col)]),
                 };
+                self.ownership.as_mut().map_or(Ok(()), |o| o.write(buf, at))?;
                 self.buffers[buf].set(at, bits);
             }
         }

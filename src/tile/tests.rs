@@ -1,6 +1,6 @@
 //! Text form, verifier and interpreter against calculations by hand.
 
-use super::interp::{BufferData, run, scalar};
+use super::interp::{BufferData, run, run_disjoint, scalar};
 use super::parse::parse;
 use super::samples;
 use super::verify::verify;
@@ -229,6 +229,30 @@ fn verifier_finds_faults() {
         let error = parse(&text).and_then(|k| verify(&k)).unwrap_err();
         assert!(error.contains(expected), "{body}: {error}");
     }
+}
+
+/// Of points that run at once none may need another.
+#[test]
+fn points_that_touch_one_element_are_found() {
+    let kernel_of = |load: &str, store: &str| {
+        kernel(&format!(
+            "kernel k(read x: f32[9], inout y: f32[9]) {{
+  par i0 in 0..8 by 2
+  %0: f32[1, i0] = load {load}
+  store {store} = %0
+}}"
+        ))
+    };
+    let run = |load, store| {
+        let mut buffers = [BufferData::F32(ramp(9)), BufferData::F32(ramp(9))];
+        run_disjoint(&kernel_of(load, store), &mut buffers).map_err(|e| e.contains("is written by one point"))
+    };
+    assert_eq!(run("x[i0 + col]", "y[i0 + col]"), Ok(false));
+    assert_eq!(run("x[1 + i0 + col]", "y[8 + i0 * -1 + col * -1]"), Ok(false));
+    assert_eq!(run("y[i0 + col]", "y[i0 + col]"), Ok(false));
+    assert_eq!(run("x[i0 + col]", "y[col]"), Err(true));
+    assert_eq!(run("y[1 + i0 + col]", "y[i0 + col]"), Err(true), "read by the point that runs later");
+    assert_eq!(run("y[7 + i0 * -1 + col * -1]", "y[i0 + col]"), Err(true), "read by points before and after");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use nnc::diag::{Code, Diagnostic};
 use nnc::driver::Session;
 use nnc::driver::compile::MachineOptions;
 use nnc::driver::run::{Run, Start};
+use nnc::runtime::RunOptions;
 use nnc::train::fit::Ended;
 use serde_json::Value;
 use std::cell::RefCell;
@@ -12,7 +13,8 @@ use std::rc::Rc;
 use std::time::Instant;
 use tempfile::TempDir;
 
-pub const MACHINE: MachineOptions = MachineOptions { threads: 1, portable: false, profile: false };
+pub const MACHINE: MachineOptions =
+    MachineOptions { threads: 1, portable: false, profile: false, run: RunOptions { poison: false, order: None } };
 
 pub struct Project {
     folder: Rc<TempDir>,

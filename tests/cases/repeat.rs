@@ -3,6 +3,7 @@
 use super::program::{Fitted, MACHINE, Project};
 use nnc::driver::compile::MachineOptions;
 use nnc::driver::run::Start;
+use nnc::runtime::RunOptions;
 use nnc::train::fit::Ended;
 use std::path::Path;
 
@@ -35,6 +36,12 @@ fn the_same_seed_gives_the_same_bits_everywhere() {
         let machine = MachineOptions { portable, threads, ..MACHINE };
         let found = train(&project, &machine).weights;
         assert!(found == expected, "portable {portable}, {threads} threads: other weights");
+    }
+    // Nothing is read that was not written in the same step, and no launch needs another that no barrier keeps before it.
+    for order in [None, Some(&[2, 0, 3, 1, 4][..]), Some(&[1, 0][..])] {
+        let machine = MachineOptions { profile: true, run: RunOptions { poison: true, order }, ..MACHINE };
+        let found = train(&project, &machine).weights;
+        assert!(found == expected, "poisoned, workers {order:?}: other weights");
     }
 }
 

@@ -14,7 +14,7 @@ use nnc::tensor::data::{Data, Tensor};
 use nnc::tensor::{Graph, InputRole};
 use std::sync::Arc;
 
-/// Runs a graph as machine code on one and on three workers. Gives the plan for AVX-512.
+/// Runs a graph as machine code on one worker, on three, and as five in another order. Gives the plan for AVX-512.
 pub fn check(graph: &Graph, inputs: &[(&str, Tensor)]) -> StepProgram {
     check_machine(graph, inputs, Target::CLIF);
     planned(graph, Target::AVX512)
@@ -36,8 +36,8 @@ fn planned(graph: &Graph, target: Target) -> StepProgram {
 fn check_machine(graph: &Graph, inputs: &[(&str, Tensor)], target: Target) {
     let program = planned(graph, target);
     let expected = reference::run_program(&program, inputs);
-    for workers in [1, 3] {
-        let found = run(&program, inputs, workers, target != Target::CLIF);
+    for (workers, order) in [(1, None), (3, None), (1, Some(&[2, 0, 3, 1, 4][..]))] {
+        let found = run(&program, inputs, workers, order, target != Target::CLIF);
         for ((outcome, want), got) in program.outputs.iter().zip(&expected).zip(&found) {
             same_bits(&outcome.name, &bytes(want), got, &want.data, &program);
         }
@@ -45,12 +45,18 @@ fn check_machine(graph: &Graph, inputs: &[(&str, Tensor)], target: Target) {
 }
 
 /// The bytes of the outputs, in order; after two runs, so that the second meets what the first left behind.
-fn run(program: &StepProgram, inputs: &[(&str, Tensor)], workers: usize, wide: bool) -> Vec<Vec<u8>> {
-    let compiled =
-        compile(program, &CodegenOptions { wide, threads: 2, profile: false }).unwrap_or_else(|e| panic!("{e:?}"));
+fn run(
+    program: &StepProgram,
+    inputs: &[(&str, Tensor)],
+    workers: usize,
+    order: Option<&'static [usize]>,
+    wide: bool,
+) -> Vec<Vec<u8>> {
+    let compiled = compile(program, &CodegenOptions { wide, threads: 2, profile: order.is_some() })
+        .unwrap_or_else(|e| panic!("{e:?}"));
     let mut store = StateStore::new();
     let pool = Arc::new(Pool::new(workers));
-    let mut executable = Executable::new(compiled, pool, &mut store, RunOptions { poison: true }).unwrap();
+    let mut executable = Executable::new(compiled, pool, &mut store, RunOptions { poison: true, order }).unwrap();
     for _ in 0..2 {
         for (binding, (_, tensor)) in program.inputs.iter().map(|b| (b, inputs.iter().find(|i| i.0 == b.name).unwrap()))
         {

@@ -1,6 +1,6 @@
 //! Programs in the language, with the library, through all stages up to the plan.
 
-use crate::machine::{check, floats, ints};
+use crate::machine::{check, floats, ints, run_program};
 use nnc::lower;
 use nnc::ops::dim::Bindings;
 use nnc::ops::{DType, Op, Type};
@@ -10,7 +10,7 @@ use nnc::sema::model::Model;
 use nnc::source::SourceMap;
 use nnc::syntax::parse;
 use nnc::tensor::data::{Data, Tensor};
-use nnc::tensor::{Graph, InputRole};
+use nnc::tensor::{Graph, InputRole, Value};
 use std::path::Path;
 
 /// The model of a program, and whether it has no errors.
@@ -63,18 +63,17 @@ fn input(name: &str, role: InputRole, ty: &Type) -> Tensor {
     Tensor { shape: ty.shape.clone(), data }
 }
 
+fn inputs(graph: &Graph) -> Vec<(&str, Tensor)> {
+    let of = |(value, role): &(Value, InputRole)| {
+        let inst = graph.insts.iter().find(|i| i.results.contains(value)).expect("inputs are defined");
+        let Op::Input { name } = &inst.op else { panic!("an input") };
+        (name.as_str(), input(name, *role, graph.ty(*value)))
+    };
+    graph.inputs.iter().map(of).collect()
+}
+
 fn run(graph: &Graph) -> StepProgram {
-    let inputs: Vec<(String, Tensor)> = graph
-        .inputs
-        .iter()
-        .map(|(value, role)| {
-            let inst = graph.insts.iter().find(|i| i.results.contains(value)).expect("inputs are defined");
-            let Op::Input { name } = &inst.op else { panic!("an input") };
-            (name.clone(), input(name, *role, graph.ty(*value)))
-        })
-        .collect();
-    let inputs: Vec<(&str, Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t.clone())).collect();
-    check(graph, &inputs)
+    check(graph, &inputs(graph))
 }
 
 fn program(side: usize, members: &str, forward: &str, step: &str) -> String {
@@ -207,4 +206,19 @@ fn programs_have_plans() {
         }
     }
     assert!(planned > 10, "only {planned} phases have plans");
+}
+
+/// Every phase of every example, interpreted point by point: none touches what another writes.
+#[test]
+fn points_of_the_examples_are_disjoint() {
+    let mut phases_run = 0;
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")).expect("a folder") {
+        let Ok(text) = std::fs::read_to_string(entry.expect("a file").path()) else { continue };
+        for graph in &phases(model(&text), 1)[1..] {
+            let program = plan(graph, &Options { target: nnc::lane::Target::AVX512 }).expect("a plan");
+            run_program(&program, &inputs(graph));
+            phases_run += 1;
+        }
+    }
+    assert!(phases_run >= 12, "only {phases_run} phases");
 }

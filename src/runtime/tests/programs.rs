@@ -59,8 +59,17 @@ impl Builder {
     }
 
     fn executable(&self, store: &mut StateStore, workers: usize) -> Result<Executable, Diagnostic> {
-        let compiled = compile(&self.0, &CodegenOptions { wide: false, threads: 2, profile: false })?;
-        Executable::new(compiled, Arc::new(Pool::new(workers)), store, RunOptions { poison: true })
+        self.ordered(store, workers, None)
+    }
+
+    fn ordered(
+        &self,
+        store: &mut StateStore,
+        workers: usize,
+        order: Option<&'static [usize]>,
+    ) -> Result<Executable, Diagnostic> {
+        let compiled = compile(&self.0, &CodegenOptions { wide: false, threads: 2, profile: order.is_some() })?;
+        Executable::new(compiled, Arc::new(Pool::new(workers)), store, RunOptions { poison: true, order })
     }
 }
 
@@ -269,6 +278,23 @@ fn results_are_read() {
     let reports: Vec<_> = executable.reports().map(|r| (r.name, r.value, r.weight)).collect();
     assert_eq!(reports, [("loss", 0.25, 64.0)]);
     assert_eq!(executable.failed_check(), Some("gradients are finite"));
+}
+
+/// On one thread, worker after worker: what the second needs of the first is there, but not the other way round.
+#[test]
+fn a_missing_barrier_shows_in_another_order() {
+    for (barrier, whole) in [(true, true), (false, false)] {
+        let mut b = Builder::new(&[FOLD]);
+        let x = b.constant(&[1.0; 64]);
+        let [t, y] = [(); 2].map(|()| b.arena(f32s(64)));
+        b.launch(0, &[x, t], false);
+        b.launch(0, &[t, y], barrier);
+        b.output("y", OutputRole::Result, y);
+        let mut executable = b.ordered(&mut StateStore::new(), 1, Some(&[1, 0])).unwrap();
+        executable.run().unwrap();
+        let found = executable.read_f32("y").unwrap();
+        assert_eq!(found.iter().all(|x| *x == 0.0), whole, "barrier {barrier}: {found:?}");
+    }
 }
 
 /// What no kernel wrote in this step reads as NaN.

@@ -46,6 +46,10 @@ fn blanks_and_indentation_become_regular() {
         ("fn f() {\nif a {\nb\n} else {\nc\n}\n}", "fn f() {\n  if a {\n    b\n  } else {\n    c\n  }\n}\n"),
         ("fn f() {\nreport a: x,\nb: y\n}", "fn f() {\n  report a: x,\n    b: y\n}\n"),
         ("fn f()\nwhere a {\nlet x = 1\nwhere(a, b, c)\n}", "fn f()\n  where a {\n  let x = 1\n  where(a, b, c)\n}\n"),
+        (
+            "fn f()\nwhere a,\nb, // c\nc {\nlet x = 1\n}\nlet y = 1",
+            "fn f()\n  where a,\n  b, // c\n  c {\n  let x = 1\n}\nlet y = 1\n",
+        ),
         ("minimize -x over y", "minimize -x over y\n"),
         ("// a\n\n\n// b\nlet a =\n1", "// a\n\n// b\nlet a =\n  1\n"),
     ];

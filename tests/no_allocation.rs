@@ -1,0 +1,71 @@
+//! Once each batch size has run, a training step allocates nothing, on any thread.
+
+use nnc::driver::Session;
+use nnc::driver::compile::MachineOptions;
+use nnc::driver::run::{Run, Start};
+use nnc::sema::model::PhaseKind;
+use nnc::train::fit::phase_of;
+use nnc::train::metrics::Metrics;
+use nnc::train::phases::{Compile, PhaseRunner, Scalars, Sources};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+/// The system's allocator, counting.
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes on to the system's allocator with the same arguments.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, SeqCst);
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the pointer came from the system's allocator, with this layout.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// examples/digits.nn: convolution, BatchNorm, dropout, Adam; a report besides the loss.
+#[test]
+fn a_step_allocates_nothing() {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits.nn");
+    let session = Session::open(&program, &[]).unwrap();
+    for (threads, portable) in [(1, false), (3, false), (2, true)] {
+        let machine = MachineOptions { threads, portable, profile: false, run: Default::default() };
+        let run = Run::new(&session, None, &machine, Start::Weights).unwrap();
+        for kind in [PhaseKind::Step, PhaseKind::Validate] {
+            check(&run, kind);
+        }
+    }
+}
+
+/// Runs a phase on a full batch and on a shorter one, in turn.
+fn check(run: &Run, kind: PhaseKind) {
+    let phase = phase_of(run.train, kind).unwrap();
+    let sources = Sources::open(run.model(), &run.program_folder()).unwrap();
+    let compile: Box<Compile> = Box::new(|p, batch, rows| run.compiler.compile(p, batch, rows));
+    let mut runner = PhaseRunner::new(phase, &sources, &compile).unwrap();
+    let rows: Vec<i32> = runner.rows.iter().take(phase.pipeline.batch).map(|&r| r as i32).collect();
+    let mut metrics = Metrics::default();
+    let mut before = 0;
+    for step in 1..=8 {
+        if step == 3 {
+            before = ALLOCATIONS.load(SeqCst);
+        }
+        let rows = if step % 2 == 0 { &rows[..5] } else { &rows[..] };
+        let outcome = runner.run(rows, Scalars { step, total: 100, epoch: 1, seed: 1 }, &mut metrics).unwrap();
+        assert!(outcome.passed);
+    }
+    let allocations = ALLOCATIONS.load(SeqCst) - before;
+    assert!(metrics.get("loss").is_some_and(f64::is_finite));
+    assert!(before > 0, "the allocator counts");
+    assert_eq!(allocations, 0, "six steps of {kind:?} allocate");
+}
