@@ -1,7 +1,7 @@
 //! Model to tensor IR: binds the opaque dimensions.
 //!
 //! [`bind`] puts numbers in the place of symbols in all types, attributes and regions. `DimValue` becomes a constant.
-//! Afterwards every dimension is at least 1 and every tensor's bytes fit into `i64`.
+//! Afterwards every dimension is at least 1 (what a scan of length 0 stacks has none) and every tensor's bytes fit into `i64`.
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +24,7 @@ pub struct BindError {
 pub enum Problem {
     /// A symbol has no value, or the value leaves i64.
     Unbound(Dim),
-    /// A dimension must be at least 1 (a slice's start and a number at least 0).
+    /// A dimension must be at least 1 (a slice's start, a number and the length of a scan at least 0).
     TooSmall(Dim, i64),
     /// The numbers don't fit the operation: a tensor that is too large, a slice beyond its axis.
     Shape(ShapeError<usize>),
@@ -52,7 +52,7 @@ pub fn bind(graph: &Graph<Dim>, bindings: &Bindings) -> Result<Graph, BindError>
     for inst in &graph.insts {
         let located = |problem| BindError { problem, origin: inst.origin.clone() };
         for value in &inst.results {
-            let ty = bind_type(graph.ty(*value), bindings).map_err(located)?;
+            let ty = bind_type(graph.ty(*value), least(&inst.op), bindings).map_err(located)?;
             types[value.0 as usize] = Some(ty);
         }
         bound.insts.push(bind_inst(inst, bindings)?);
@@ -63,8 +63,13 @@ pub fn bind(graph: &Graph<Dim>, bindings: &Bindings) -> Result<Graph, BindError>
     Ok(bound)
 }
 
-fn bind_type(ty: &Type<Dim>, bindings: &Bindings) -> Result<Type, Problem> {
-    let shape = ty.shape.iter().map(|d| number(d, bindings, 1)).collect::<Result<_, _>>()?;
+/// The least length of an axis of a result: only a loop may run over nothing (its shape rule says which axis).
+fn least(op: &Op<Dim>) -> i64 {
+    if let Op::Scan { .. } = op { 0 } else { 1 }
+}
+
+fn bind_type(ty: &Type<Dim>, least: i64, bindings: &Bindings) -> Result<Type, Problem> {
+    let shape = ty.shape.iter().map(|d| number(d, bindings, least)).collect::<Result<_, _>>()?;
     Ok(Type::new(ty.dtype, shape))
 }
 

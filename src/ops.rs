@@ -422,6 +422,21 @@ pub enum Op<D = usize> {
     Composite {
         name: String,
     },
+    /// Runs its body once for each position of an axis of `length` elements, from 0 upwards (`reverse`: downwards).
+    /// The body takes the position (i32[]), the constants, the carries so far, and one slice of each of the `xs`; it
+    /// gives the next `carries`, then what this position adds to the results that are stacked (the ys). With
+    /// `while_carry` the first carry is a bool[]: once it is false no step runs any more, and what the ys would have got
+    /// is zero (false). `checkpoint` K makes autodiff save carries only every K steps and compute the rest again.
+    /// See `tensor::scan`.
+    /// → constants…, first carries…, xs… (their axis 0 is scanned); results: last carries…, ys… (stacked on axis 0)
+    Scan {
+        carries: usize,
+        xs: usize,
+        reverse: bool,
+        length: D,
+        while_carry: bool,
+        checkpoint: Option<usize>,
+    },
     /// Stands for the gradients of the first argument (scalar) by each further one; expanded by autodiff.
     /// → loss[], wrt…; results: one adjoint per wrt, of its type
     Grad,

@@ -9,6 +9,7 @@ pub mod data;
 pub mod interp;
 pub mod parse;
 pub mod print;
+pub mod scan;
 pub mod verify;
 
 use crate::ops::shape::{self, ShapeError};
@@ -92,7 +93,7 @@ pub struct Inst<D = usize> {
     pub results: Vec<Value>,
     /// `Composite`: `[body]` or `[body, vjp]`. The vjp's inputs are the arguments, the results and the results'
     /// adjoints in order (zeros for results that are not floats); its outputs the adjoints of the float arguments
-    /// in order.
+    /// in order. `Scan`: `[body]`, see [`scan`].
     pub regions: Vec<Graph<D>>,
     pub origin: Origin,
 }
@@ -133,7 +134,7 @@ impl<D> Graph<D> {
     }
 
     /// Appends an instruction whose result types follow from its arguments: every operation but `Input`, `Const`,
-    /// `Table` and `Composite`.
+    /// `Table`, `Composite` and `Scan` (see [`Graph::push_scan`]).
     pub fn apply(&mut self, op: Op<D>, args: &[Value], origin: Origin) -> Result<Vec<Value>, ShapeError<D>>
     where
         D: Extent,

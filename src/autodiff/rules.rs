@@ -33,7 +33,7 @@ impl Rule<'_, '_> {
             }
             Op::Compare(_) | Op::Bitcast(_) | Op::StopGradient => None,
             Op::ArgMax { .. } | Op::ArgMin { .. } | Op::WindowArgMax { .. } => None,
-            Op::Composite { .. } | Op::Grad => None,
+            Op::Composite { .. } | Op::Scan { .. } | Op::Grad => None,
 
             Op::Unary(op) => map::unary(self, *op),
             Op::Binary(op) => map::binary(self, *op, i),

@@ -57,3 +57,20 @@ fn an_unbound_symbol_is_an_error() {
 fn too_many_elements_are_an_error() {
     assert_eq!(bound(i64::MAX / 2), Err(format!("a tensor of shape [{}, 4] has too many elements", i64::MAX / 2)));
 }
+
+/// A loop may run over nothing; what it stacks is then empty.
+#[test]
+fn the_length_of_a_scan_is_bound() {
+    let mut graph: Graph<Dim> = Graph::new("step");
+    let op = Op::Scan { carries: 0, xs: 0, reverse: false, length: dim("T"), while_carry: false, checkpoint: None };
+    let mut body = graph.scan_body(&op, &[]);
+    let number = body.apply(Op::DimValue(dim("T")), &[], Origin::default()).expect("a number")[0];
+    body.step(&[], &[number]);
+    let y = graph.push_scan(op, vec![], body, Origin::default())[0];
+    graph.output("y", OutputRole::Result, y);
+    let text = |t| bind(&graph, &Bindings::from([(symbol("T"), t)])).map(|g| g.to_string()).expect("is bound");
+    for t in [0, 3] {
+        assert!(text(t).contains(&format!("%0: i32[{t}] = scan {{carries 0, xs 0, length {t}}}")), "{}", text(t));
+        assert!(text(t).contains(&format!("%1: i32[] = const {t}")), "{}", text(t));
+    }
+}

@@ -204,6 +204,23 @@ impl Groups {
     }
 }
 
+/// A number that may be absent, printed only where there is one.
+pub struct Maybe;
+
+impl Maybe {
+    pub fn encode<D>(key: &'static str, value: &Option<usize>, out: &mut Attrs<D>) {
+        out.extend(value.iter().map(|n| (key, nat(n))));
+    }
+
+    pub fn decode<D>(key: &str, from: &mut Parsed<D>) -> Result<Option<usize>, String> {
+        if from.has(key) { from.decode(key, as_nat).map(Some) } else { Ok(None) }
+    }
+
+    pub fn map<D, E, X>(value: &Option<usize>, _: &mut impl FnMut(&D) -> Result<E, X>) -> Result<Option<usize>, X> {
+        Ok(*value)
+    }
+}
+
 /// A window spreads over four attributes; a dilation of 1 and no padding are left out.
 pub struct Win;
 

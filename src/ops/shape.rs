@@ -11,6 +11,7 @@ mod error;
 mod index;
 mod map;
 mod moves;
+mod region;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -23,20 +24,30 @@ use super::{DType, Extent, Op, Type};
 use args::Args;
 
 /// Types of the results of `op`. `None` for operations whose types the caller gives: `Input`, `Const`, `Table`
-/// (its shape is in the operation; see [`check_given`]) and `Composite` (its body decides).
+/// (its shape is in the operation; see [`check_given`]), `Composite` and `Scan` (their bodies decide).
 pub fn infer<D: Extent>(op: &Op<D>, args: &[&Type<D>]) -> Result<Option<Vec<Type<D>>>, ShapeError<D>> {
     Arity::of(op).check(args.len())?;
-    if matches!(op, Op::Input { .. } | Op::Const(_) | Op::Table(..) | Op::Composite { .. }) {
+    let args = Args::new(args);
+    if let Op::Scan { .. } = op {
+        region::scan(args, op)?;
+    }
+    if is_given(op) {
         return Ok(None);
     }
-    let results = rule(op, Args::new(args))?;
+    let results = rule(op, args)?;
     results.iter().try_for_each(check_size)?;
     Ok(Some(results))
 }
 
+/// The caller gives the types of the results.
+fn is_given<D>(op: &Op<D>) -> bool {
+    matches!(op, Op::Input { .. } | Op::Const(_) | Op::Table(..) | Op::Composite { .. } | Op::Scan { .. })
+}
+
 fn rule<D: Extent>(op: &Op<D>, args: Args<D>) -> Result<Vec<Type<D>>, ShapeError<D>> {
     let one = match op {
-        Op::Input { .. } | Op::Const(_) | Op::Table(..) | Op::Composite { .. } => return Ok(vec![]),
+        Op::Input { .. } | Op::Const(_) | Op::Table(..) => return Ok(vec![]),
+        Op::Composite { .. } | Op::Scan { .. } => return Ok(vec![]),
         Op::DimValue(_) => Ok(Type::scalar(DType::I32)),
         Op::Iota { shape, axis, dtype } => map::iota(shape, *axis, *dtype),
         Op::Philox { shape, .. } => map::philox(args, shape),
@@ -87,8 +98,11 @@ fn rule<D: Extent>(op: &Op<D>, args: Args<D>) -> Result<Vec<Type<D>>, ShapeError
     Ok(vec![one?])
 }
 
-/// Checks the given result types of a source: a constant is a scalar, a table has its elements.
+/// Checks the given result types: a constant is a scalar, a table has its elements, a scan stacks its length.
 pub fn check_given<D: Extent>(op: &Op<D>, results: &[Type<D>]) -> Result<(), ShapeError<D>> {
+    if let Op::Scan { carries, length, .. } = op {
+        return region::scanned(results, *carries, length);
+    }
     results.iter().try_for_each(check_size)?;
     let single = |shape: &[D]| match results {
         [ty] if ty.shape == shape => Ok(()),

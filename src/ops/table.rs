@@ -186,5 +186,13 @@ operations! {
     "sort" Sort { axis(axis): Nat, descending(descending): Flag }
     "top_k" TopK { k(k): Nat }
     "composite" Composite { lead(name): Text }
+    "scan" Scan {
+        carries(carries): Nat,
+        xs(xs): Nat,
+        length(length): Dim,
+        reverse(reverse): Flag,
+        while_carry(while_carry): Flag,
+        checkpoint(checkpoint): Maybe
+    }
     "grad" Grad {}
 }

@@ -7,6 +7,43 @@ use super::{Graph, Inst, Origin, Value};
 use crate::ops::{Binary, Compare, DType, Literal, Op, Pad, Reduce, Type, Unary};
 use std::collections::HashMap;
 
+/// How a scan runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Loop {
+    pub length: usize,
+    pub reverse: bool,
+    pub while_carry: bool,
+    pub checkpoint: Option<usize>,
+}
+
+impl Loop {
+    /// From position 0 upwards to the end.
+    pub fn over(length: usize) -> Loop {
+        Loop { length, reverse: false, while_carry: false, checkpoint: None }
+    }
+
+    pub fn op(self, carries: usize, xs: usize) -> Op {
+        let Loop { length, reverse, while_carry, checkpoint } = self;
+        Op::Scan { carries, xs, reverse, length, while_carry, checkpoint }
+    }
+}
+
+/// The arguments of a scan.
+#[derive(Clone, Copy, Default)]
+pub struct ScanArgs<'a> {
+    pub consts: &'a [Value],
+    pub inits: &'a [Value],
+    pub xs: &'a [Value],
+}
+
+/// What the body of a scan is given for one position.
+pub struct Step {
+    pub position: Value,
+    pub consts: Vec<Value>,
+    pub carries: Vec<Value>,
+    pub slices: Vec<Value>,
+}
+
 pub struct Builder<'g> {
     pub graph: &'g mut Graph,
     /// Given to every instruction that is appended.
@@ -176,6 +213,27 @@ impl<'g> Builder<'g> {
     }
 
     // ── regions ──
+
+    /// Appends a scan. `body` gives the next carries and what this position adds to the ys; the results are the last
+    /// carries, then the ys.
+    pub fn scan(
+        &mut self,
+        how: Loop,
+        args: ScanArgs,
+        body: impl FnOnce(&mut Builder, &Step) -> [Vec<Value>; 2],
+    ) -> Vec<Value> {
+        let op = how.op(args.inits.len(), args.xs.len());
+        let all = [args.consts, args.inits, args.xs].concat();
+        let mut region = self.graph.scan_body(&op, &all);
+        let inputs: Vec<Value> = region.inputs.iter().map(|(value, _)| *value).collect();
+        let (consts, rest) = inputs[1..].split_at(args.consts.len());
+        let (carries, slices) = rest.split_at(args.inits.len());
+        let [consts, carries, slices] = [consts, carries, slices].map(<[Value]>::to_vec);
+        let step = Step { position: inputs[0], consts, carries, slices };
+        let [next, ys] = body(&mut Builder::new(&mut region, self.origin.clone()), &step);
+        region.step(&next, &ys);
+        self.graph.push_scan(op, all, region, self.origin.clone())
+    }
 
     /// Appends a region's instructions with `args` for its inputs; gives the values of its outputs.
     pub fn splice(&mut self, region: &Graph, args: &[Value]) -> Vec<Value> {

@@ -22,6 +22,9 @@ fn inst_flops(graph: &Graph, inst: &Inst, wanted: impl Fn(&Origin) -> bool + Cop
     if let Op::Composite { .. } = inst.op {
         return flops(&inst.regions[0], wanted);
     }
+    if let Op::Scan { length, .. } = inst.op {
+        return length as u64 * flops(&inst.regions[0], wanted);
+    }
     if !wanted(&inst.origin) {
         return 0;
     }

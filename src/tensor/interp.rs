@@ -13,6 +13,7 @@ mod moves;
 mod order;
 pub mod philox;
 mod reduce;
+mod scan;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -73,7 +74,7 @@ pub fn run(graph: &Graph, inputs: &[(&str, Tensor)], precision: Precision) -> Re
 
 /// The value of an operation on scalar constants; `None` where it has none (or is not a function of its arguments).
 pub fn fold(op: &Op, args: &[(Literal, &Type)], ty: &Type) -> Option<Literal> {
-    if matches!(op, Op::Input { .. } | Op::Composite { .. }) {
+    if matches!(op, Op::Input { .. } | Op::Composite { .. } | Op::Scan { .. }) {
         return None;
     }
     let constant = |(literal, ty): &(Literal, &Type)| {
@@ -125,8 +126,12 @@ fn step(graph: &Graph, inst: &Inst, values: &[Option<Array>], precision: Precisi
     let lookup = |v: &Value| values[v.0 as usize].as_ref().ok_or_else(|| fail(format!("{v} is used before it is set")));
     let args = inst.args.iter().map(lookup).collect::<Result<Vec<&Array>, _>>()?;
     let types: Vec<&Type> = inst.results.iter().map(|v| graph.ty(*v)).collect();
-    if let Op::Composite { .. } = inst.op {
-        return run_region(&inst.regions[0], args.into_iter().cloned().collect(), precision);
+    match inst.op {
+        Op::Composite { .. } => {
+            return run_region(&inst.regions[0], args.into_iter().cloned().collect(), precision);
+        }
+        Op::Scan { .. } => return scan::run(inst, &args, &types, precision),
+        _ => {}
     }
     let arg_types: Vec<&Type> = inst.args.iter().map(|v| graph.ty(*v)).collect();
     let results = evaluate(&Call { args: &args, arg_types: &arg_types, ty: types[0], precision }, &inst.op);
@@ -155,7 +160,7 @@ fn evaluate(call: &Call, op: &Op) -> Outcome {
     let one = |r: Result<Array, String>| r.map(|a| vec![a]);
     let (args, ty) = (call.args, call.ty);
     match op {
-        Op::Input { .. } | Op::Composite { .. } => unreachable!("handled by the caller"),
+        Op::Input { .. } | Op::Composite { .. } | Op::Scan { .. } => unreachable!("handled by the caller"),
         Op::Const(literal) => one(Array::table(&[*literal], &[], ty.dtype)),
         Op::Table(literals, shape) => one(Array::table(literals, shape, ty.dtype)),
         Op::DimValue(n) => one(Array::table(&[Literal::Int(*n as i64)], &[], ty.dtype)),

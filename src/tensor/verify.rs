@@ -8,16 +8,19 @@
 //!    for its rows, a scalar is one of `step`, `total`, `epoch`, `seed` and `i32[]`.
 //! 4. Outputs exist. An update names a state input and has its type, one update each; a report and its weight are f32
 //!    scalars; a check is a bool scalar.
-//! 5. Only a composite has regions, one or two, and each is a graph of its own that satisfies all this with inputs of
+//! 5. A composite has one or two regions and a scan one; nothing else has any. Each is a graph of its own that satisfies all this with inputs of
 //!    role `arg` and outputs of role `result`. The body takes the arguments' types and gives the results'. The vjp
 //!    takes arguments, results and the results' adjoints, and gives the adjoints of the float arguments.
-//! 6. `Grad` takes a float scalar and floats, and gives adjoints of their types (its shape rule).
+//! 6. A scan's body takes the position (i32[]), the constants, the carries and a slice of each of the xs (axis 0, which
+//!    has the scan's length); it gives the next carries, of the types of the first ones, which are also the types of the
+//!    last ones, and a slice of each stacked result. With `while_carry` the first carry is a bool scalar.
+//! 7. `Grad` takes a float scalar and floats, and gives adjoints of their types (its shape rule).
 
 mod io;
 #[cfg(test)]
 mod tests;
 
-use super::{Graph, InputRole, Inst, OutputRole, Value};
+use super::{Graph, InputRole, Inst, OutputRole, Value, scan};
 use crate::ops::{DType, Extent, Literal, Op, Type, shape};
 
 /// Every violation, in order; each names the graph and the instruction.
@@ -120,13 +123,20 @@ impl<D: Extent> Checker<'_, D> {
     }
 
     fn regions(&mut self, inst: &Inst<D>) {
-        let allowed = if let Op::Composite { .. } = inst.op { 1..=2 } else { 0..=0 };
+        let allowed = match inst.op {
+            Op::Composite { .. } => 1..=2,
+            Op::Scan { .. } => 1..=1,
+            _ => 0..=0,
+        };
         if !allowed.contains(&inst.regions.len()) {
             return self.problem(place(inst), format!("has {} regions", inst.regions.len()));
         }
         for region in &inst.regions {
             let problems = verify(region).err().unwrap_or_default();
             problems.into_iter().for_each(|p| self.problem(place(inst), p));
+        }
+        if let Op::Scan { carries, xs, .. } = inst.op {
+            return self.scan(inst, carries, xs);
         }
         let (args, results) = (self.types_of(&inst.args), self.types_of(&inst.results));
         if let Some(body) = inst.regions.first() {
@@ -136,6 +146,19 @@ impl<D: Extent> Checker<'_, D> {
             let inputs = [&args[..], &results, &results].concat();
             self.signature(inst, vjp, &inputs, &floats(&args));
         }
+    }
+
+    fn scan(&mut self, inst: &Inst<D>, carries: usize, xs: usize) {
+        let (args, results) = (self.types_of(&inst.args), self.types_of(&inst.results));
+        // Otherwise the shape rules have complained.
+        let Some(first_carry) = args.len().checked_sub(xs).and_then(|n| n.checked_sub(carries)) else { return };
+        let Some((finals, ys)) = results.split_at_checked(carries) else { return };
+        let (consts, rest) = args.split_at(first_carry);
+        let (inits, xs) = rest.split_at(carries);
+        self.same_types(place(inst), "last carries", inits, finals);
+        let position = [Type::scalar(DType::I32)];
+        let inputs = [&position[..], consts, inits, &scan::slices(xs)].concat();
+        self.signature(inst, &inst.regions[0], &inputs, &[inits, &scan::slices(ys)].concat());
     }
 
     fn signature(&mut self, inst: &Inst<D>, region: &Graph<D>, inputs: &[Type<D>], outputs: &[Type<D>]) {

@@ -1,6 +1,7 @@
 //! Random well-typed graphs: one short recipe per operation, on values made so far or on fresh inputs.
 
 use nnc::ops::{Binary, Compare, DType, Literal, Op, Pad, Reduce, Type, Unary, Window};
+use nnc::tensor::build::Loop;
 use nnc::tensor::{Graph, InputRole, Inst, Origin, OutputRole, Value};
 
 /// xorshift64*
@@ -25,7 +26,7 @@ pub struct Generator {
 }
 
 /// Each recipe appends one operation (and what it needs) and says which.
-const RECIPES: [fn(&mut Generator); 39] = [
+const RECIPES: [fn(&mut Generator); 40] = [
     Generator::constant,
     Generator::table,
     Generator::dim_value,
@@ -64,6 +65,7 @@ const RECIPES: [fn(&mut Generator); 39] = [
     Generator::sort,
     Generator::top_k,
     Generator::composite,
+    Generator::scan,
     Generator::grad,
 ];
 
@@ -453,6 +455,21 @@ impl Generator {
         let results = vec![self.graph.fresh(ty)];
         let op = Op::Composite { name: "twice".to_string() };
         self.graph.insts.push(Inst { op, args: vec![x], results, regions, origin: Origin::default() });
+    }
+
+    /// Running sums, with the position as a second result.
+    fn scan(&mut self) {
+        let x = self.value(&FLOATS, 1);
+        let length = self.ty(x).shape[0];
+        let init = self.apply(Op::Reduce { op: Reduce::Sum, axes: vec![0] }, &[x]);
+        let checkpoint = [None, Some(1), Some(3)][self.rng.below(3)];
+        let op = Loop { reverse: self.rng.below(2) == 0, checkpoint, ..Loop::over(length) }.op(1, 1);
+        let mut body = self.graph.scan_body(&op, &[init, x]);
+        let [position, carry, slice] = [0, 1, 2].map(|n: usize| body.inputs[n].0);
+        let ty = body.ty(carry).clone();
+        let sum = body.push(Op::Binary(Binary::Add), vec![carry, slice], vec![ty], Origin::default())[0];
+        body.step(&[sum], &[sum, position]);
+        self.graph.push_scan(op, vec![init, x], body, Origin::default());
     }
 
     fn grad(&mut self) {

@@ -30,6 +30,7 @@ impl Arity {
             Op::WindowGather { .. } | Op::WindowScatter { .. } => Exactly(2),
             Op::Select => Exactly(3),
             Op::Composite { .. } => AtLeast(0),
+            Op::Scan { carries, xs, .. } => AtLeast(carries.saturating_add(*xs)),
             Op::Concat { .. } | Op::DynamicSlice { .. } => AtLeast(1),
             Op::DynamicUpdate | Op::Grad => AtLeast(2),
         }

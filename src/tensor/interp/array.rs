@@ -1,7 +1,7 @@
 //! The interpreter's values: all floats in f64, all integers and bools in i64.
 
 use super::Precision;
-use crate::ops::{DType, Literal};
+use crate::ops::{DType, Literal, Type};
 use crate::tensor::data::{Data, Tensor};
 use ndarray::{ArrayD, IxDyn};
 
@@ -29,6 +29,11 @@ impl Array {
 
     pub fn int(shape: &[usize], data: Vec<i64>) -> Array {
         Array::Int(ArrayD::from_shape_vec(IxDyn(shape), data).expect("as many elements as the shape says"))
+    }
+
+    pub fn zeros(ty: &Type) -> Array {
+        let n = ty.elements();
+        if ty.dtype.is_float() { Array::float(&ty.shape, vec![0.0; n]) } else { Array::int(&ty.shape, vec![0; n]) }
     }
 
     pub fn table(literals: &[Literal], shape: &[usize], dtype: DType) -> Result<Array, String> {

@@ -3,8 +3,10 @@
 use super::{Precision, run};
 use crate::ops::{Binary, Compare, DType, Literal, Op, Pad, Reduce, Type, Unary, Window};
 use crate::source::Span;
+use crate::tensor::build::{Builder, Loop, ScanArgs};
 use crate::tensor::data::{Data, Tensor};
-use crate::tensor::{Graph, InputRole, Inst, Origin, OutputRole};
+use crate::tensor::verify::verify;
+use crate::tensor::{Graph, InputRole, Inst, Origin, OutputRole, Value};
 use std::slice::from_ref;
 
 const NAN: f32 = f32::NAN;
@@ -359,4 +361,79 @@ fn inputs_are_checked() {
     let mut graph: Graph = Graph::new("test");
     graph.input("x", InputRole::Arg, Type::scalar(DType::F32), Origin::default());
     assert_eq!(run(&graph, &[], Precision::F32).unwrap_err().message, "input `x` is missing");
+}
+
+/// Running sums of what `x` holds, from 10: a position, a constant, a carry, slices and both kinds of results.
+fn running(how: Loop) -> Vec<Tensor> {
+    let mut graph = Graph::new("test");
+    let [init, factor] = ["init", "factor"].map(|name| input(&mut graph, name, DType::F32, &[]));
+    let x = input(&mut graph, "x", DType::F32, &[how.length]);
+    let mut b = Builder::new(&mut graph, Origin::default());
+    let args = ScanArgs { consts: &[factor], inits: &[init], xs: &[x] };
+    let results = b.scan(how, args, |b, step| {
+        let product = b.mul(step.slices[0], step.consts[0]);
+        let sum = b.add(step.carries[0], product);
+        [vec![sum], vec![sum, step.position]]
+    });
+    results.into_iter().for_each(|v| graph.output("out", OutputRole::Result, v));
+    verify(&graph).unwrap();
+    let x: Vec<f32> = (1..=how.length).map(|n| n as f32).collect();
+    let inputs = [("init", Tensor::scalar_f32(10.)), ("factor", Tensor::scalar_f32(2.)), ("x", f(&[how.length], &x))];
+    run(&graph, &inputs, Precision::F32).unwrap()
+}
+
+fn input(graph: &mut Graph, name: &str, dtype: DType, shape: &[usize]) -> Value {
+    graph.input(name, InputRole::Arg, Type::new(dtype, shape.to_vec()), Origin::default())
+}
+
+#[test]
+fn scans_carry_and_stack() {
+    let up = running(Loop::over(3));
+    assert_eq!(up, [Tensor::scalar_f32(22.), f(&[3], &[12., 16., 22.]), i(&[3], &[0, 1, 2])]);
+    let down = running(Loop { reverse: true, ..Loop::over(3) });
+    assert_eq!(down, [Tensor::scalar_f32(22.), f(&[3], &[22., 20., 16.]), i(&[3], &[0, 1, 2])]);
+    assert_eq!(running(Loop::over(1)), [Tensor::scalar_f32(12.), f(&[1], &[12.]), i(&[1], &[0])]);
+}
+
+/// Nothing runs, the last carry is the first, and the ys are empty.
+#[test]
+fn a_scan_over_nothing() {
+    let mut graph = Graph::new("test");
+    let init = input(&mut graph, "init", DType::F32, &[2]);
+    let mut b = Builder::new(&mut graph, Origin::default());
+    let args = ScanArgs { inits: &[init], ..ScanArgs::default() };
+    let results = b.scan(Loop::over(0), args, |b, step| [vec![b.neg(step.carries[0])], vec![step.position]]);
+    results.into_iter().for_each(|v| graph.output("out", OutputRole::Result, v));
+    verify(&graph).unwrap();
+    let got = run(&graph, &[("init", f(&[2], &[1., 2.]))], Precision::F32).unwrap();
+    assert_eq!(got, [f(&[2], &[1., 2.]), i(&[0], &[])]);
+}
+
+/// Counts to a limit; when that is reached, the later ys stay zero, in reverse the earlier ones.
+#[test]
+fn a_scan_ends_when_its_carry_is_false() {
+    let counted = |limit: i32, reverse: bool| {
+        let mut graph = Graph::new("test");
+        let limit_in = input(&mut graph, "limit", DType::I32, &[]);
+        let mut b = Builder::new(&mut graph, Origin::default());
+        let zero = b.scalar(0.0, DType::I32);
+        let go = b.compare(Compare::Lt, zero, limit_in);
+        let args = ScanArgs { consts: &[limit_in], inits: &[go, zero], xs: &[] };
+        let results = b.scan(Loop { while_carry: true, reverse, ..Loop::over(4) }, args, |b, step| {
+            let one = b.scalar(1.0, DType::I32);
+            let n = b.add(step.carries[1], one);
+            let go = b.compare(Compare::Lt, n, step.consts[0]);
+            let yes = b.scalar(1.0, DType::Bool);
+            [vec![go, n], vec![n, yes]]
+        });
+        results.into_iter().for_each(|v| graph.output("out", OutputRole::Result, v));
+        verify(&graph).unwrap();
+        run(&graph, &[("limit", Tensor::scalar_i32(limit))], Precision::F32).unwrap()
+    };
+    let bool = |x| Tensor::new(vec![], Data::Bool(vec![x])).unwrap();
+    let (t, n) = (true, false);
+    assert_eq!(counted(2, false), [bool(n), Tensor::scalar_i32(2), i(&[4], &[1, 2, 0, 0]), b(&[t, t, n, n])]);
+    assert_eq!(counted(2, true), [bool(n), Tensor::scalar_i32(2), i(&[4], &[0, 0, 2, 1]), b(&[n, n, t, t])]);
+    assert_eq!(counted(0, false), [bool(n), Tensor::scalar_i32(0), i(&[4], &[0; 4]), b(&[n; 4])]);
+    assert_eq!(counted(9, false), [bool(t), Tensor::scalar_i32(4), i(&[4], &[1, 2, 3, 4]), b(&[t; 4])]);
 }

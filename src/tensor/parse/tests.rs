@@ -44,6 +44,46 @@ fn a_training_step_round_trips() {
 }
 
 #[test]
+fn a_scan_round_trips() {
+    round_trip(
+        r#"graph "f" {
+  %0: f32[] = input "h" arg
+  %1: f32[4] = input "x" arg
+  %2: f32[], %3: f32[4] = scan %0, %1 {carries 1, xs 1, length 4, reverse true, checkpoint 2}
+    graph "body" {
+      %0: i32[] = input "i" arg
+      %1: f32[] = input "carry0" arg
+      %2: f32[] = input "x0" arg
+      %3: f32[] = add %1, %2
+      output result "carry0" %3
+      output result "y0" %1
+    }
+  %4: bool[], %5: i32[0] = scan %6 {carries 1, xs 0, length 0, while_carry true}
+    graph "body" {
+      %0: i32[] = input "i" arg
+      %1: bool[] = input "carry0" arg
+      output result "carry0" %1
+      output result "y0" %0
+    }
+}
+"#,
+    );
+    symbolic_round_trip(
+        r#"graph "f" {
+  %0: f32[T + 1] = input "x" arg
+  %1: f32[T + 1] = scan %0 {carries 0, xs 1, length T + 1}
+    graph "body" {
+      %0: i32[] = input "i" arg
+      %1: f32[] = input "x0" arg
+      output result "y0" %1
+    }
+}
+"#,
+    );
+    fails("graph \"f\" {\n %0: f32[] = scan %1 {carries 1, xs 0}\n}", "line 2: scan: missing attribute `length`");
+}
+
+#[test]
 fn floats_keep_their_bits() {
     let specials = [0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, f64::from_bits(0xfff8_0000_0000_0123)];
     let numbers = [0.1, -1e-310, f64::MAX, f64::MIN_POSITIVE, 1e16, f64::from(0.1f32)];

@@ -120,3 +120,47 @@ fn a_gradient_needs_a_float_scalar() {
     fails(&format!("{x}%2: f32[2] = grad %0, %0"), &["%2 = grad: argument 0 must have 0 axes, found 1"]);
     fails(&format!("{x}%2: f32[2] = grad %1, %0"), &["%2 = grad: argument 0 must be of a float type, found i32"]);
 }
+
+/// Running sums of x, scaled, and the position as a y.
+const SCAN: &str = r#"%0: f32[3] = input "scale" arg
+    %1: f32[3] = input "h" arg
+    %2: f32[5, 3] = input "x" arg
+    %3: f32[3], %4: i32[5] = scan %0, %1, %2 {carries 1, xs 1, length 5}
+    graph "body" {
+      %0: i32[] = input "i" arg
+      %1: f32[3] = input "const0" arg
+      %2: f32[3] = input "carry0" arg
+      %3: f32[3] = input "x0" arg
+      %4: f32[3] = mul %1, %3
+      %5: f32[3] = add %2, %4
+      output result "carry0" %5
+      output result "y0" %0
+    }"#;
+
+#[track_caller]
+fn scan_fails(from: &str, to: &str, expected: &str) {
+    assert!(SCAN.contains(from), "{from}");
+    fails(&SCAN.replace(from, to), &[&format!("%3 = scan: {expected}")]);
+}
+
+#[test]
+fn a_scan_and_its_body_fit() {
+    ok(SCAN);
+    scan_fails("carries 1, xs 1", "carries 3, xs 1", "expected 4 arguments or more, found 3");
+    scan_fails("length 5", "length 4", "axis 0 of argument 2 must be 4, found 5");
+    scan_fails("length 5", "length 5, checkpoint 0", "a checkpoint stands every 1 step or more");
+    scan_fails("length 5", "length 5, while_carry true", "argument 1 must be of bool, found f32");
+    scan_fails("%3: f32[3], %4: i32[5]", "%3: f32[3], %4: i32[4]", "axis 0 of a stacked result is the scan's length");
+    scan_fails("%3: f32[3], %4: i32[5]", "%3: f32[3], %4: i32[]", "a stacked result has an axis for the steps");
+    let inputs = "inputs of body are (i32[], f32[3], f32[3], f32[2]), expected (i32[], f32[3], f32[3], f32[3])";
+    let body = SCAN.replace("%3: f32[3] = input \"x0\"", "%3: f32[2] = input \"x0\"");
+    assert!(problems(&body).contains(&format!("%3 = scan: {inputs}")), "{:?}", problems(&body));
+    scan_fails("\"carry0\" %5", "\"carry0\" %0", "outputs of body are (i32[], i32[]), expected (f32[3], i32[])");
+    scan_fails("\"y0\" %0", "\"y0\" %5", "outputs of body are (f32[3], f32[3]), expected (f32[3], i32[])");
+    scan_fails("\"i\" arg", "\"i\" param", "body has roles that only a function has");
+    scan_fails("output result \"y0\" %0", "", "outputs of body are (f32[3]), expected (f32[3], i32[])");
+    let final_carry = SCAN.replace("%3: f32[3], %4", "%3: f32[4], %4");
+    assert!(problems(&final_carry).contains(&"%3 = scan: last carries are (f32[4]), expected (f32[3])".to_string()));
+    let regions = SCAN.split("graph \"body\"").next().unwrap();
+    fails(regions, &["%3 = scan: has 0 regions"]);
+}
