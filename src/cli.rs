@@ -95,6 +95,7 @@ impl Machine {
             threads: self.threads.unwrap_or(cores).max(1),
             portable: self.portable,
             profile: false,
+            check_passes: std::env::var("NNC_CHECK").is_ok_and(|what| what == "each-pass"),
             run: Default::default(),
         }
     }

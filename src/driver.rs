@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod compile;
+mod each_pass;
 pub mod run;
 pub mod stages;
 pub mod stdlib;

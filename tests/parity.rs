@@ -17,8 +17,13 @@ const WEIGHT: f64 = 1e-4;
 const LOSS: f64 = 1e-5;
 const FORWARD: f64 = 1e-5;
 
-const DEFAULT: MachineOptions =
-    MachineOptions { threads: 1, portable: false, profile: false, run: RunOptions { poison: false, order: None } };
+const DEFAULT: MachineOptions = MachineOptions {
+    threads: 1,
+    portable: false,
+    profile: false,
+    check_passes: false,
+    run: RunOptions { poison: false, order: None },
+};
 
 /// The first prefixes that match name the group of a fixture, one test each.
 const GROUPS: [&str; 7] = ["conv_", "dense_", "loss_", "optim_", "schedule_", "clip_", ""];

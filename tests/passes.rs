@@ -4,7 +4,7 @@ use nnc::diag::Diagnostic;
 use nnc::lower::bind;
 use nnc::ops::dim::Bindings;
 use nnc::ops::{DType, Op};
-use nnc::pass::run_interpreted;
+use nnc::pass::{REORDERED, run_interpreted};
 use nnc::passes::{GRAD, OPT, run};
 use nnc::sema::check;
 use nnc::sema::model::{Model, PhaseKind};
@@ -86,7 +86,7 @@ fn optimized(program: &str) -> Graph {
     let graph = run(step(program), GRAD).unwrap_or_else(|e| panic!("{e}"));
     let inputs = inputs(&graph);
     let inputs: Vec<(&str, Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t.clone())).collect();
-    run_interpreted(graph, OPT, &inputs).unwrap_or_else(|e| panic!("{e}"))
+    run_interpreted(graph, OPT, &inputs, REORDERED).unwrap_or_else(|e| panic!("{e}"))
 }
 
 const CNN: &str = r#"

@@ -28,7 +28,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
         "driver",
         &[
             "source", "diag", "syntax", "sema", "ops", "tensor", "lower", "passes", "schedule", "lane", "codegen",
-            "runtime", "train",
+            "runtime", "train", "pass",
         ],
     ),
     ("cli", &["source", "diag", "syntax", "sema", "train", "driver"]),

@@ -1,5 +1,6 @@
 //! From a phase of the model to an executable: bind, optimise, schedule, generate code.
 
+use super::each_pass;
 use crate::codegen::{self, CodegenOptions, Compiled};
 use crate::diag::{Code, Diagnostic};
 use crate::lane::Target;
@@ -21,6 +22,8 @@ pub struct MachineOptions {
     pub portable: bool,
     /// Make each launch callable by itself.
     pub profile: bool,
+    /// Interpret every phase around each pass.
+    pub check_passes: bool,
     pub run: RunOptions,
 }
 
@@ -29,6 +32,7 @@ pub struct Compiler {
     state: RefCell<StateStore>,
     pool: Arc<Pool>,
     backend: Backend,
+    check_passes: bool,
     run: RunOptions,
 }
 
@@ -69,7 +73,8 @@ impl Compiler {
     pub fn new(machine: &MachineOptions) -> Compiler {
         let mut backend = Backend::new(machine.portable, machine.threads);
         backend.codegen.profile = machine.profile;
-        Compiler { state: RefCell::default(), pool: Arc::new(Pool::new(machine.threads)), backend, run: machine.run }
+        let pool = Arc::new(Pool::new(machine.threads));
+        Compiler { state: RefCell::default(), pool, backend, check_passes: machine.check_passes, run: machine.run }
     }
 
     pub fn state(&self) -> &RefCell<StateStore> {
@@ -82,6 +87,9 @@ impl Compiler {
 
     /// Compiles a phase for a batch size over columns of so many rows.
     pub fn compile(&self, phase: &Phase, batch: usize, rows: usize) -> Result<Executable, Diagnostic> {
+        if self.check_passes {
+            each_pass::check(phase, batch)?;
+        }
         let graph = tensor(&phase.graph, &bindings(phase, batch, rows))?;
         self.finish(optimized(graph)?)
     }
@@ -145,7 +153,7 @@ pub fn generate(program: &StepProgram, backend: &Backend) -> Result<Compiled, Di
 }
 
 /// A fault of the compiler itself, reported like any other error.
-fn internal(stage: &str, detail: &str) -> Diagnostic {
+pub(super) fn internal(stage: &str, detail: &str) -> Diagnostic {
     Diagnostic::error(Code(950), format!("{stage} failed: {detail}"))
         .help("this is a fault of nnc: please report it together with the program")
 }

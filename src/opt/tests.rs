@@ -1,7 +1,7 @@
 //! Each pass on small programs: what remains, and that the outputs stay the same.
 
 use crate::ops::{Binary, Compare, DType, Literal, Op, Reduce, Type, Unary};
-use crate::pass::{Pass, run_interpreted};
+use crate::pass::{Pass, REORDERED, run_interpreted};
 use crate::passes;
 use crate::tensor::build::Builder;
 use crate::tensor::data::{Data, Tensor};
@@ -37,7 +37,7 @@ pub fn inputs(graph: &Graph) -> Vec<(String, Tensor)> {
 pub fn optimized(graph: Graph, passes: &[Pass]) -> Graph {
     let inputs = inputs(&graph);
     let inputs: Vec<(&str, Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t.clone())).collect();
-    run_interpreted(graph, passes, &inputs).unwrap_or_else(|e| panic!("{e}"))
+    run_interpreted(graph, passes, &inputs, REORDERED).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// What is left besides inputs, as the names of the operations.

@@ -13,8 +13,13 @@ use std::rc::Rc;
 use std::time::Instant;
 use tempfile::TempDir;
 
-pub const MACHINE: MachineOptions =
-    MachineOptions { threads: 1, portable: false, profile: false, run: RunOptions { poison: false, order: None } };
+pub const MACHINE: MachineOptions = MachineOptions {
+    threads: 1,
+    portable: false,
+    profile: false,
+    check_passes: false,
+    run: RunOptions { poison: false, order: None },
+};
 
 pub struct Project {
     folder: Rc<TempDir>,

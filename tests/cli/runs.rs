@@ -1,9 +1,9 @@
 //! Training, scoring, predicting, interrupting and going on.
 
-use crate::harness::{Place, files, finish};
+use crate::harness::{Place, command, files, finish};
 use nnc::train::checkpoint::Checkpoint;
 use std::io::{BufRead, BufReader, Read};
-use std::process::Child;
+use std::process::{Child, Stdio};
 
 const RUN: &[&str] = &["best.safetensors", "last.safetensors", "log.jsonl", "program.nn", "set.json"];
 
@@ -23,6 +23,16 @@ fn same(a: &Checkpoint, b: &Checkpoint) {
     for (x, y) in a.tensors.iter().zip(&b.tensors) {
         assert!(x == y, "{} differs", x.name);
     }
+}
+
+/// Convolution, BatchNorm, dropout and Adam around every pass of all four phases; it changes no result.
+#[test]
+fn passes_are_interpreted_on_request() {
+    let place = Place::with_digits();
+    let said = train(&place, 1, &[]).ok();
+    let mut checked = command();
+    checked.env("NNC_CHECK", "each-pass").current_dir(place.path("")).args(["train", "main.nn", "--set", "epochs=1"]);
+    assert_eq!(finish(checked.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a binary")).ok(), said);
 }
 
 #[test]
