@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod eval;
 mod explain;
+mod export;
 mod fmt;
 mod ir;
 mod new;
@@ -62,6 +63,7 @@ enum Command {
     Train(train::Options),
     Eval(eval::Options),
     Predict(predict::Options),
+    Export(export::Options),
     Bench(bench::Options),
     Explain(explain::Options),
     Fmt(fmt::Options),
@@ -118,6 +120,7 @@ pub fn main() -> ExitCode {
         Command::Train(options) => train::run(&options, &output),
         Command::Eval(options) => eval::run(&options, &output),
         Command::Predict(options) => predict::run(&options, &output),
+        Command::Export(options) => export::run(&options, &output),
         Command::Bench(options) => bench::run(&options, &output),
         Command::Explain(options) => explain::run(&options),
         Command::Fmt(options) => fmt::run(&options, &output),

@@ -21,6 +21,7 @@ mod facts;
 mod foreign;
 mod function;
 mod layer;
+mod load;
 mod member;
 pub mod model;
 mod optimizer;
@@ -39,6 +40,7 @@ mod train;
 mod types;
 mod unsupported;
 pub mod value;
+pub mod weights;
 
 use crate::diag::Diagnostic;
 use crate::syntax::ast;

@@ -17,3 +17,4 @@ pub mod predict;
 pub mod progress;
 pub mod split;
 pub mod state;
+pub mod weights;

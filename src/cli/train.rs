@@ -22,6 +22,9 @@ pub struct Options {
     /// Go on from the last checkpoint of this run's folder
     #[arg(long, value_name = "FOLDER")]
     resume: Option<PathBuf>,
+    /// Begin with the weights of this run's folder or safetensors file, by their own names
+    #[arg(long, value_name = "PATH", conflicts_with = "resume")]
+    init: Option<PathBuf>,
     /// Where the folders of runs are
     #[arg(long, default_value = "runs")]
     runs: PathBuf,
@@ -34,9 +37,11 @@ pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
         None => output.open(&options.program)?,
     };
     interrupt::install();
-    let start = match &options.resume {
-        Some(folder) => Start::Resume(folder.clone()),
-        None => Start::Fresh(options.runs.clone()),
+    let fail = |d| Failure::run(d, &session);
+    let start = match (&options.resume, &options.init) {
+        (Some(folder), _) => Start::Resume(folder.clone()),
+        (None, Some(from)) => Start::From(options.runs.clone(), session.checkpoint(Some(from)).map_err(fail)?),
+        (None, None) => Start::Fresh(options.runs.clone()),
     };
     let mut run = Run::new(&session, options.train.as_deref(), &options.machine.options(), start)
         .map_err(|d| Failure::run(d, &session))?;

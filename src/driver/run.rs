@@ -11,7 +11,7 @@ use crate::train::data::DataSet;
 use crate::train::fit::{Ended, Fit, Scores, phase_of, run_all};
 use crate::train::folder::RunFolder;
 use crate::train::phases::{Compile, PhaseRunner, Scalars, Sources, set_scalars};
-use crate::train::{interrupt, predict, state};
+use crate::train::{interrupt, predict, state, weights};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -20,6 +20,8 @@ use std::time::Instant;
 pub enum Start {
     /// New weights, and a new folder under this one.
     Fresh(PathBuf),
+    /// The weights of this file, and a new folder under the first.
+    From(PathBuf, PathBuf),
     /// The last checkpoint in this folder, to go on.
     Resume(PathBuf),
     /// The kept weights of this run's folder, or of the program's latest run: for `eval` and `predict`.
@@ -61,8 +63,15 @@ impl<'s> Run<'s> {
         // Also before a checkpoint is loaded: this allocates every state.
         run.initialize()?;
         match start {
-            Start::Fresh(base) => run.base = Some(base),
-            Start::Weights => {}
+            Start::Fresh(base) => {
+                run.base = Some(base);
+                run.load_foreign()?;
+            }
+            Start::From(base, weights) => {
+                run.base = Some(base);
+                run.load_weights(&weights)?;
+            }
+            Start::Weights => run.load_foreign()?,
             Start::Resume(folder) => {
                 run.folder = RunFolder { path: folder };
                 run.load(&run.folder.last())?;
@@ -107,6 +116,13 @@ impl<'s> Run<'s> {
             note(format_args!("note: the run keeps its seed {}", self.progress.seed));
         }
         Ok(())
+    }
+
+    /// Fills what the `load`s of the program name.
+    fn load_foreign(&self) -> Result<(), Diagnostic> {
+        let (model, folder) = (&self.session.model, self.session.folder());
+        let mut state = self.state().borrow_mut();
+        self.train.loads.iter().try_for_each(|load| weights::load(load, model, &mut state, &folder))
     }
 
     /// Replaces parameters by those of a safetensors file, which must have all of them.
@@ -218,7 +234,7 @@ fn phase_name(kind: PhaseKind) -> &'static str {
     }
 }
 
-mod errors {
+pub(super) mod errors {
     use super::*;
 
     pub fn folder(path: &Path, error: &std::io::Error) -> Diagnostic {

@@ -2,6 +2,7 @@
 //! (batch size, rows of a data set), and everything is a graph of primitive operations.
 
 use super::arith::compare_ints;
+use super::weights::Load;
 use crate::diag::Diagnostic;
 use crate::ops::dim::{Bindings, Dim};
 use crate::ops::{Compare, Type};
@@ -125,6 +126,8 @@ pub struct Train {
     /// Computes the first value of every param, buffer and optstate: input `seed`, outputs `Update`.
     pub init: Graph<Dim>,
     pub phases: Vec<Phase>,
+    /// Weights from files of other systems, in order.
+    pub loads: Vec<Load>,
     pub span: Span,
 }
 

@@ -51,7 +51,7 @@ impl Checker {
             return;
         }
         let weight = match &m.weight {
-            Some(e) => self.minimize_weight(e),
+            Some(e) => self.scalar_weight(e),
             None => self.rows_weight(),
         };
         let Some(loss) = self.loss(&m.loss) else { return };
@@ -103,7 +103,8 @@ impl Checker {
         Some(node)
     }
 
-    fn minimize_weight(&mut self, expr: &Expr) -> Option<tensor::Value> {
+    /// The weight of a loss or of a metric: a scalar, as f32.
+    pub(super) fn scalar_weight(&mut self, expr: &Expr) -> Option<tensor::Value> {
         let value = self.eval(expr);
         if value.is_error() {
             return None;
@@ -114,7 +115,7 @@ impl Checker {
             Value::Tensor(x) if self.graph.emit.rank(x) == 0 => Some(x),
             Value::Tensor(x) => {
                 let ty = self.graph.emit.ty(x).clone();
-                self.report(loss_not_scalar(expr.span, &ty));
+                self.report(weight_not_scalar(expr.span, &ty));
                 None
             }
             _ => None,
@@ -328,7 +329,13 @@ fn loss_not_scalar(span: Span, ty: &Type<Dim>) -> Diagnostic {
         .help("reduce it, for example with `mean(…)`")
 }
 
-fn not_a_target(span: Span, what: &str) -> Diagnostic {
+fn weight_not_scalar(span: Span, ty: &Type<Dim>) -> Diagnostic {
+    Diagnostic::error(Code(505), format!("a weight is one number, and this is {ty}"))
+        .label(span, format!("this is {ty}"))
+        .help("count what takes part, for example with `count(mask)`")
+}
+
+pub fn not_a_target(span: Span, what: &str) -> Diagnostic {
     Diagnostic::error(Code(518), format!("parameters of a layer are needed here, and this is {what}"))
         .label(span, "expected a layer instance, such as `net` or `net.encoder`")
 }

@@ -234,7 +234,11 @@ impl Checker {
         self.graph.emit.dim_number(&size, DType::F32).ok()
     }
 
-    pub fn eval_report(&mut self, args: &[ast::Arg], span: Span) {
+    pub fn eval_report(&mut self, args: &[ast::Arg], weight: Option<&Expr>, span: Span) {
+        let weight = match weight {
+            Some(e) => self.scalar_weight(e),
+            None => self.rows_weight(),
+        };
         for arg in args {
             let name = match (&arg.label, &arg.value.kind) {
                 (Some(label), _) | (None, ExprKind::Name(label)) => label.clone(),
@@ -244,11 +248,11 @@ impl Checker {
                 }
             };
             let value = self.eval(&arg.value);
-            self.add_report(&name, value, arg.value.span, span);
+            self.add_report(&name, value, weight, arg.value.span, span);
         }
     }
 
-    fn add_report(&mut self, name: &ast::Name, value: Value, at: Span, span: Span) {
+    fn add_report(&mut self, name: &ast::Name, value: Value, weight: Option<tensor::Value>, at: Span, span: Span) {
         let Some(kind) = self.phase.as_ref().map(|p| p.kind) else {
             self.report(report_outside(span));
             return;
@@ -267,7 +271,7 @@ impl Checker {
         let Value::Tensor(node) = self.settle(result) else { return };
         let role = match kind {
             PhaseKind::Predict => Some((node, OutputRole::Result)),
-            _ => self.scalar_f32(node, at).zip(self.rows_weight()).map(|(x, w)| (x, OutputRole::Report { weight: w })),
+            _ => self.scalar_f32(node, at).zip(weight).map(|(x, w)| (x, OutputRole::Report { weight: w })),
         };
         if let (Some(phase), Some((node, role))) = (&mut self.phase, role) {
             phase.reports.push((name.text.clone(), node, role));

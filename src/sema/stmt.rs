@@ -51,7 +51,7 @@ impl Checker {
             Stmt::Yield { span, .. } => {
                 self.report(super::unsupported::stray_yield(*span));
             }
-            Stmt::Report { args, span } => self.eval_report(args, *span),
+            Stmt::Report { args, weight, span } => self.eval_report(args, weight.as_ref(), *span),
             Stmt::Minimize(m) => self.eval_minimize(m),
             Stmt::Every { count, unit, body, .. } => self.eval_every(count, unit, body),
             Stmt::Expr(e) => return self.eval(e),

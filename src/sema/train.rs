@@ -56,11 +56,19 @@ impl Checker {
             let settings = c.eval_settings(members, block.word.span);
             let phases = c.check_phases(members, block.word.span);
             c.check_goals(&settings);
+            let loads = members
+                .iter()
+                .filter_map(|m| match m {
+                    Member::Directive(d) if &*d.word.text == "load" => c.check_load(d),
+                    _ => None,
+                })
+                .collect();
             model::Train {
                 name: block.name.as_ref().map_or(String::new(), |n| n.text.to_string()),
                 settings,
                 init: c.finish_init(),
                 phases,
+                loads,
                 span: block.span,
             }
         });
@@ -106,7 +114,8 @@ impl Checker {
             match member {
                 Member::Each(each) => phases.extend(self.check_phase(each, None)),
                 Member::Every { count, unit, members, .. } => phases.extend(self.check_every(count, unit, members)),
-                Member::Directive(d) if matches!(&*d.word.text, "load" | "freeze") => {
+                Member::Directive(d) if &*d.word.text == "load" => {}
+                Member::Directive(d) if &*d.word.text == "freeze" => {
                     self.report(super::unsupported::directive(&d.word.text, d.word.span));
                 }
                 Member::Directive(d) => {

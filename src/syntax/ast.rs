@@ -192,9 +192,24 @@ pub enum Clause {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mapping {
-    pub from: StringLit,
-    pub to: StringLit,
-    pub modifier: Option<Name>,
+    pub from: MapSide,
+    pub to: MapSide,
+    pub options: Vec<MapOption>,
+    pub span: Span,
+}
+
+/// One side of a mapping: `"pattern"`, `["pattern", "pattern"]`, or a word such as `skip`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MapSide {
+    Names(Vec<StringLit>),
+    Word(Name),
+}
+
+/// `transposed`, `transposed [2, 3, 1, 0]`, `along 1`
+#[derive(Clone, Debug, PartialEq)]
+pub struct MapOption {
+    pub word: Name,
+    pub value: Option<Expr>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -225,6 +240,7 @@ pub enum Stmt {
     /// `report accuracy: …, loss: …`
     Report {
         args: Vec<Arg>,
+        weight: Option<Expr>,
         span: Span,
     },
     /// `minimize loss over disc with adam_d weight w`

@@ -244,9 +244,23 @@ impl Printer {
     }
 
     fn mapping(&mut self, mapping: &Mapping) {
-        self.string(&mapping.from);
+        self.map_side(&mapping.from);
         self.text(" -> ");
-        self.string(&mapping.to);
-        self.optional(" ", mapping.modifier.as_ref(), Self::name);
+        self.map_side(&mapping.to);
+        for option in &mapping.options {
+            self.text(" ");
+            self.name(&option.word);
+            self.optional(" ", option.value.as_ref(), Self::expr);
+        }
+    }
+
+    fn map_side(&mut self, side: &MapSide) {
+        match side {
+            MapSide::Word(word) => self.name(word),
+            MapSide::Names(names) => match &names[..] {
+                [name] => self.string(name),
+                names => self.enclosed("[", names, "]", Self::string),
+            },
+        }
     }
 }

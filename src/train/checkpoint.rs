@@ -80,6 +80,14 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Tensor>, Diagnostic> {
     Ok(tensors)
 }
 
+/// Writes tensors for other systems: Hugging Face reads files whose metadata name a format.
+pub fn save_weights(tensors: &[Tensor], path: &Path) -> io::Result<()> {
+    let views = tensors.iter().map(|t| Ok((t.name.as_str(), view(t)?))).collect::<io::Result<Vec<_>>>()?;
+    let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(io::Error::other)?;
+    replace(path, &bytes)
+}
+
 /// Replaces a file atomically.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension(format!("tmp{}", std::process::id()));
@@ -109,9 +117,14 @@ fn view(tensor: &Tensor) -> io::Result<TensorView<'_>> {
     TensorView::new(dtype, tensor.ty.shape.clone(), &tensor.bytes).map_err(io::Error::other)
 }
 
+/// The element type for one of a safetensors file; `None` for the types that nnc does not have.
+pub(super) fn dtype_of(stored: Dtype) -> Option<DType> {
+    TYPES.iter().find(|(_, s)| *s == stored).map(|(d, _)| *d)
+}
+
 fn tensor(path: &Path, name: &str, view: &TensorView) -> Result<Tensor, Diagnostic> {
-    let dtype = TYPES.iter().find(|(_, s)| *s == view.dtype()).map(|(d, _)| *d);
-    let dtype = dtype.ok_or_else(|| errors::unreadable(path, &format!("`{name}` has type {:?}", view.dtype())))?;
+    let dtype = dtype_of(view.dtype())
+        .ok_or_else(|| errors::unreadable(path, &format!("`{name}` has type {:?}", view.dtype())))?;
     Ok(Tensor { name: name.into(), ty: Type::new(dtype, view.shape().to_vec()), bytes: view.data().to_vec() })
 }
 

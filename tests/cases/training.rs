@@ -38,6 +38,17 @@ fn the_mean_of_an_epoch_weighs_batches_by_rows() {
     assert!((loss - 29.0 / 3.0).abs() < 1e-6, "{loss}");
 }
 
+/// Means 0 and 3 of two rows and one, of which one each takes part.
+#[test]
+fn a_report_may_have_a_weight_of_its_own() {
+    let step = "batch(2) { minimize sum(net(y) ** 2)
+    report plain: mean(y)
+    report mean: mean(y), twice: 2.0 * mean(y) weight count(y > 0.0)";
+    let fitted = one_weight("epochs = 1", step, "", "y\n1\n-1\n3\n").fit().unwrap();
+    let train = &fitted.log("epoch")[0]["train"];
+    assert_eq!((&train["plain"], &train["mean"], &train["twice"]), (&1.0.into(), &1.5.into(), &3.0.into()));
+}
+
 /// At w = 0 the loss is 0, and its gradient y², which overflows where y is 1e30.
 const OVERFLOWS: &str = "batch(1) { minimize sum(net(y)) * sum(y) * sum(y)";
 

@@ -135,3 +135,24 @@ fn an_interrupted_run_leaves_a_checkpoint_and_goes_on_to_the_same_weights() {
     let bytes = |run: &str| std::fs::read(place.path(run).join("last.safetensors")).expect("a checkpoint");
     assert!(bytes("runs/main-1") == bytes("runs/main-2"), "equal runs give equal files");
 }
+
+/// Exported weights are those of the kept checkpoint without the optimizer's state; another run begins with them.
+#[test]
+fn weights_are_exported_and_begin_another_run() {
+    let place = Place::with_digits();
+    train(&place, 1, &[]).ok();
+    let said = place.nnc(&["export", "main.nn", "--out", "w.safetensors"]).code(0);
+    assert!(said.stdout.is_empty() && said.stderr.contains("tensors written to w.safetensors"), "{}", said.stderr);
+    let written = Checkpoint::tensors(&place.path("w.safetensors")).expect("readable");
+    let kept = Checkpoint::load(&place.path("runs/main-1/best.safetensors")).expect("a checkpoint").tensors;
+    assert!(written.iter().all(|t| kept.contains(t)), "the same numbers");
+    assert!(!written.is_empty() && written.len() < kept.len(), "no optimizer state");
+    for from in ["w.safetensors", "runs/main-1"] {
+        place.nnc(&["train", "main.nn", "--set", "steps=1", "--init", from]).ok();
+    }
+    same(&last(&place, "runs/main-2"), &last(&place, "runs/main-3"));
+    assert_eq!(last(&place, "runs/main-2").progress.step, 1);
+    place.nnc(&["train", "main.nn", "--init", "w.safetensors", "--resume", "runs/main-1"]).code(2);
+    place.nnc(&["export", "main.nn", "--out", "no/such/folder/w.safetensors"]).code(3);
+    place.nnc(&["export", "main.nn", "--run", "runs/main-9", "--out", "v.safetensors"]).code(3);
+}

@@ -40,6 +40,40 @@ $ nnc train digits.nn --resume runs/digits-1          # E0803 after a layer was 
 The folder of the run holds the program that it was trained with, as `program.nn`.",
     ),
     entry(
+        804,
+        "a file of weights does not fit the program",
+        "The file of a `load` lacks parameters of the program, or has tensors that no line takes, or with other shapes. The message
+lists both sides beside each other, and the lines to add.
+
+```
+$ nnc train translate.nn          # E0804 where translate.nn has a layer more than the file
+```
+
+`\"name\" -> skip` leaves a tensor of the file out; `skip -> \"name\"` leaves a parameter of the program at its first value.",
+    ),
+    entry(
+        805,
+        "two names for one parameter differ",
+        "Several lines of a `load` may name one parameter (tied weights have more names than one): then the tensors must hold the
+same numbers.
+
+```
+$ nnc train translate.nn          # E0805 where `shared.weight` and `lm_head.weight` differ
+```
+
+A head that is not tied needs a parameter of its own; `\"lm_head.weight\" -> skip` leaves it out.",
+    ),
+    entry(
+        806,
+        "weights cannot be written under foreign names",
+        "`nnc export` follows the lines of `load` backwards, and two parameters would have one name, or a tensor cannot be cut into
+the parts that a line names.
+
+```
+$ nnc export translate.nn --out weights.safetensors          # E0806
+```",
+    ),
+    entry(
         810,
         "train block without a step",
         "`nnc train` and `nnc bench` run the phase `step`, and the block has none. The checker says so first, as E0523.

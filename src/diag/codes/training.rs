@@ -386,4 +386,57 @@ train {
 }
 ```",
     ),
+    entry(
+        540,
+        "a `load` that cannot be read",
+        "`load` names a file (a safetensors file, the index of its shards, or a folder with either) and the part of the model that \
+it fills.
+
+```nn
+train {
+  let net = Dense(1)
+  load \"weights.safetensors\"
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  step (x, price) in Houses.train |> batch(32) { minimize mse(net(x)[:, 0], price) }
+}
+```
+
+Write `load \"weights.safetensors\" into net { … }`.",
+    ),
+    entry(
+        541,
+        "a line of `load` that cannot be read",
+        "A line says which names of the file become which names of the program. Names in braces stand for what is the same on both \
+sides, so that the line can be followed in both directions.
+
+```nn
+train {
+  let net = Dense(1)
+  load \"weights.safetensors\" into net { \"linear.{p}\" -> \"weight\" }
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  step (x, price) in Houses.train |> batch(32) { minimize mse(net(x)[:, 0], price) }
+}
+```
+
+After the names may stand `transposed` (or `transposed [2, 3, 1, 0]`), `along 1` for the axis of a list, and `parts [n, m]`.",
+    ),
+    entry(
+        542,
+        "a line of `load` that fits no parameter",
+        "The right side of a line names parameters of the program.
+
+```nn
+train {
+  let net = Dense(1)
+  load \"weights.safetensors\" into net { \"linear.{p}\" -> \"dense.{p}\" transposed }
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  step (x, price) in Houses.train |> batch(32) { minimize mse(net(x)[:, 0], price) }
+}
+```
+
+Here the names are `weight` and `bias`, and the line is `\"linear.{p}\" -> \"{p}\" transposed`.",
+    ),
 ];

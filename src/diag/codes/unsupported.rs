@@ -50,7 +50,7 @@ model Net() {
     entry(
         604,
         "this directive is not supported yet",
-        "`load` and `freeze` are part of the language, but not of this version.
+        "`freeze` is part of the language, but not of this version.
 
 ```nn
 train {

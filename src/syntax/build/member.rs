@@ -125,11 +125,25 @@ impl<'i> Builder<'i> {
     }
 
     fn mapping(&mut self, pair: Pair<'i, Rule>) -> Option<Mapping> {
+        let span = self.span(&pair);
         let mut kids = Kids::new(pair);
-        let from = self.string(kids.next_of(Rule::string)?);
-        let to = self.string(kids.next_of(Rule::string)?);
-        let modifier = kids.next_of(Rule::name).map(|name| self.name(name));
-        Some(Mapping { from, to, modifier })
+        let from = self.map_side(kids.next_of(Rule::map_side)?);
+        let to = self.map_side(kids.next_of(Rule::map_side)?);
+        Some(Mapping { from, to, options: kids.filter_map(|option| self.map_option(option)).collect(), span })
+    }
+
+    fn map_side(&mut self, pair: Pair<'i, Rule>) -> MapSide {
+        let parts: Vec<_> = Kids::new(pair).collect();
+        match &parts[..] {
+            [word] if word.as_rule() == Rule::name => MapSide::Word(self.name(word.clone())),
+            _ => MapSide::Names(parts.into_iter().map(|name| self.string(name)).collect()),
+        }
+    }
+
+    fn map_option(&mut self, pair: Pair<'i, Rule>) -> Option<MapOption> {
+        let mut kids = Kids::new(pair);
+        let word = self.name(kids.next_of(Rule::name)?);
+        Some(MapOption { word, value: self.opt_expr(&mut kids) })
     }
 }
 

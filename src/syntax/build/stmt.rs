@@ -33,9 +33,7 @@ impl<'i> Builder<'i> {
             Rule::assign => self.assign(pair),
             Rule::for_stmt => Some(self.for_stmt(pair)),
             Rule::yield_stmt => Some(Stmt::Yield { value: self.only_expr(pair), span }),
-            Rule::report => {
-                Some(Stmt::Report { args: Kids::new(pair).map(|arg| self.report_arg(arg)).collect(), span })
-            }
+            Rule::report => Some(self.report(pair)),
             Rule::minimize => self.minimize(pair).map(Stmt::Minimize),
             Rule::every_stmt => self.every_stmt(pair),
             Rule::expr => Some(Stmt::Expr(self.expr(pair))),
@@ -66,6 +64,14 @@ impl<'i> Builder<'i> {
         let pattern = self.pattern_or_error(&mut kids, span);
         let over = self.expr_or_error(&mut kids, span);
         Stmt::For { pattern, over, body: self.opt_block(&mut kids, span), span }
+    }
+
+    fn report(&mut self, pair: Pair<'i, Rule>) -> Stmt {
+        let span = self.span(&pair);
+        let (weights, args): (Vec<_>, Vec<_>) = Kids::new(pair).partition(|part| part.as_rule() == Rule::weight);
+        let args = args.into_iter().map(|arg| self.report_arg(arg)).collect();
+        let weight = weights.into_iter().next().map(|weight| self.only_expr(weight));
+        Stmt::Report { args, weight, span }
     }
 
     fn report_arg(&mut self, pair: Pair<'i, Rule>) -> Arg {

@@ -32,7 +32,10 @@ impl Printer {
                 self.text("yield ");
                 self.expr(value);
             }
-            Stmt::Report { args, .. } => self.enclosed("report ", args, "", Self::arg),
+            Stmt::Report { args, weight, .. } => {
+                self.enclosed("report ", args, "", Self::arg);
+                self.optional(" weight ", weight.as_ref(), Self::expr);
+            }
             Stmt::Minimize(minimize) => self.minimize(minimize),
             Stmt::Every { count, unit, body, .. } => {
                 self.every(count, unit);

@@ -1,0 +1,34 @@
+//! A run's weights under the names of another system: `nnc export`.
+
+use super::Session;
+use super::run::errors;
+use crate::diag::Diagnostic;
+use crate::sema::model::ParamKind;
+use crate::train::checkpoint::{self, Checkpoint};
+use crate::train::folder::RunFolder;
+use crate::train::{fit, weights};
+use std::path::{Path, PathBuf};
+
+impl Session {
+    /// Writes the parameters and buffers of a checkpoint (a file, or the kept one of a run's folder, by default that of
+    /// the latest run) to a safetensors file, and gives their number. Their names are those of the program's `load`s.
+    pub fn export(&self, train: Option<&str>, from: Option<&Path>, out: &Path) -> Result<usize, Diagnostic> {
+        let train = self.train(train)?;
+        let path = self.checkpoint(from)?;
+        let mut tensors = Checkpoint::tensors(&path)?;
+        let is_state = |name: &str| self.model.params.iter().any(|p| p.path == name && p.kind == ParamKind::OptState);
+        tensors.retain(|t| !is_state(&t.name));
+        let written = weights::export(train, &tensors)?;
+        checkpoint::save_weights(&written, out).map_err(|e| fit::errors::io(out, &e))?;
+        Ok(written.len())
+    }
+
+    /// The file with the weights of a run.
+    pub fn checkpoint(&self, from: Option<&Path>) -> Result<PathBuf, Diagnostic> {
+        match from {
+            Some(path) if path.is_dir() => Ok(RunFolder { path: path.into() }.kept()),
+            Some(path) => Ok(path.into()),
+            None => Ok(RunFolder::latest(Path::new("runs"), &self.stem()).ok_or_else(errors::no_run)?.kept()),
+        }
+    }
+}
