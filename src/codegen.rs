@@ -8,14 +8,15 @@ pub mod clif;
 pub mod disasm;
 pub mod errors;
 mod kernels;
+mod launches;
 mod module;
 pub mod x86;
 
 use crate::diag::Diagnostic;
 use crate::lane;
-use crate::schedule::{BufferId, Launch, Place, StepProgram};
+use crate::schedule::StepProgram;
 use crate::tile;
-use clif::step::{Call, StepContext};
+use clif::step::{Code, StepContext};
 pub use kernels::{Machine, machine};
 pub use module::Module;
 
@@ -60,20 +61,22 @@ pub type StepFn = unsafe extern "C" fn(context: *const StepContext, worker: usiz
 
 /// Compiles all kernels of a program and its step function.
 pub fn compile(program: &StepProgram, options: &CodegenOptions) -> Result<Compiled, Diagnostic> {
-    check_aliases(program)?;
+    launches::check_aliases(program)?;
     let isa = clif::isa::host()?;
     let (distinct, index) = distinct(&program.kernels);
     let kernels = kernels::compile_all(&distinct, isa.as_ref(), options)?;
-    let calls = calls(program, &kernels, &index);
-    let module = Module::new(isa, &kernels, &calls, options.profile)?;
+    let lanes: Vec<&lane::Kernel> = index.iter().map(|i| &kernels[*i].lane).collect();
+    let code = launches::code(program, &lanes, &index);
+    let single = if options.profile { launches::single(&code) } else { vec![] };
+    let module = Module::new(isa, &kernels, &code, &single)?;
     Ok(Compiled { program: program.clone(), kernels, index, module })
 }
 
 /// A module whose step function runs one kernel over all its points: for tests of emitters.
 pub fn single(kernel: &lane::Kernel, machine: Machine) -> Result<Module, Diagnostic> {
-    let call = call(0, kernel, 0, false);
+    let call = launches::call(0, kernel);
     let kernel = CompiledKernel { name: kernel.name.clone(), lane: kernel.clone(), machine, wide: false };
-    Module::new(clif::isa::host()?, &[kernel], &[call], false)
+    Module::new(clif::isa::host()?, &[kernel], &[Code::Call(call)], &[])
 }
 
 impl Compiled {
@@ -81,7 +84,8 @@ impl Compiled {
         self.module.step()
     }
 
-    /// A step function for each launch by itself, without barriers, where the options asked for them.
+    /// A step function for each launch by itself, where the options asked for them. Its arguments are the launch's, as
+    /// its iteration has moved them.
     pub fn single(&self) -> &[StepFn] {
         self.module.single()
     }
@@ -135,56 +139,4 @@ fn identity(kernel: &tile::Kernel) -> String {
     kernel.name.clear();
     kernel.params.iter_mut().for_each(|p| p.name.clear());
     format!("{kernel:?}")
-}
-
-fn calls(program: &StepProgram, kernels: &[CompiledKernel], index: &[usize]) -> Vec<Call> {
-    let mut first_arg = 0;
-    let mut next = |launch: &Launch| {
-        let kernel = index[launch.kernel];
-        let call = call(kernel, &kernels[kernel].lane, first_arg, launch.barrier);
-        first_arg += launch.args.len();
-        call
-    };
-    program.launches.iter().map(&mut next).collect()
-}
-
-fn call(kernel: usize, lane: &lane::Kernel, first_arg: usize, barrier: bool) -> Call {
-    Call { kernel, first_arg, points: lane.points, barrier, may_fault: may_fault(&lane.body) }
-}
-
-fn may_fault(body: &[lane::Stmt]) -> bool {
-    body.iter().any(|stmt| match stmt {
-        lane::Stmt::Fault { .. } | lane::Stmt::FaultIf { .. } => true,
-        lane::Stmt::Loop(l) => may_fault(&l.body),
-        lane::Stmt::If { then, otherwise, .. } => may_fault(&then.body) || may_fault(&otherwise.body),
-        _ => false,
-    })
-}
-
-/// No buffer that a launch writes may overlap another of its arguments: emitters move loads past stores.
-fn check_aliases(program: &StepProgram) -> Result<(), Diagnostic> {
-    for launch in &program.launches {
-        let kernel = &program.kernels[launch.kernel];
-        if kernel.params.len() != launch.args.len() {
-            return Err(errors::internal(&kernel.name, "a launch has the wrong number of arguments"));
-        }
-        for (i, param) in kernel.params.iter().enumerate() {
-            let written = param.access != tile::Access::Read;
-            let mut others = (0..launch.args.len()).filter(|&j| j != i);
-            if written && others.any(|j| overlap(program, launch.args[i], launch.args[j])) {
-                return Err(errors::internal(&kernel.name, &format!("`{}` overlaps another argument", param.name)));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn overlap(program: &StepProgram, a: BufferId, b: BufferId) -> bool {
-    let buffer = |id: BufferId| &program.buffers[id.0 as usize];
-    match (buffer(a).place, buffer(b).place) {
-        (Place::Arena { offset: i }, Place::Arena { offset: j }) => {
-            i < j + buffer(b).bytes() && j < i + buffer(a).bytes()
-        }
-        (a, b) => a == b,
-    }
 }

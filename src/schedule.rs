@@ -17,6 +17,7 @@ pub mod parse;
 mod plan;
 pub mod print;
 pub mod stats;
+pub mod walk;
 
 pub use plan::{Options, plan};
 
@@ -28,12 +29,13 @@ use crate::tile::{Kernel, Layout};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct BufferId(pub u32);
 
-/// A compiled phase: kernels, launches in order, and where every buffer lies. Static: nothing allocates while it runs.
+/// A compiled phase: kernels, launches and loops in order, and where every buffer lies. Static: nothing allocates while
+/// it runs.
 #[derive(Clone, Debug)]
 pub struct StepProgram {
     pub name: String,
     pub kernels: Vec<Kernel>,
-    pub launches: Vec<Launch>,
+    pub items: Vec<Item>,
     pub buffers: Vec<Buffer>,
     /// Bytes of the arena that all `Place::Arena` buffers share.
     pub arena_bytes: usize,
@@ -73,14 +75,139 @@ pub enum Place {
     Constant { data: usize },
 }
 
+#[derive(Clone, PartialEq, Debug)]
+pub enum Item {
+    Launch(Launch),
+    Loop(Loop),
+}
+
 /// One launch of a kernel over all its grid points, split statically among the workers.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Launch {
     pub kernel: usize,
     /// One per parameter of the kernel.
-    pub args: Vec<BufferId>,
+    pub args: Vec<Arg>,
     /// All workers must have finished the launches before this one.
     pub barrier: bool,
+}
+
+/// Runs its items `length` times. Positions count 0, 1, …, or from `length - 1` down to 0.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Loop {
+    pub length: usize,
+    pub reverse: bool,
+    pub condition: Option<Condition>,
+    pub items: Vec<Item>,
+    /// Runs once after the loop, with the iteration that would have come next: what is carried is found there.
+    pub after: Vec<Item>,
+}
+
+/// A bool that every worker reads before each iteration; if it is false the loop ends.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Condition {
+    pub flag: Arg,
+    /// As for a launch, before the flag is read.
+    pub barrier: bool,
+}
+
+/// What a launch works on: a buffer from some element on, which loops around the launch may move.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Arg {
+    pub buffer: BufferId,
+    /// The element that it begins with, where no loop adds anything.
+    pub offset: usize,
+    pub steps: Vec<Step>,
+}
+
+/// What a loop adds to an offset: `stride` elements times a number that follows from its iteration.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Step {
+    /// The loop, counted from the outermost.
+    pub depth: usize,
+    pub pick: Pick,
+    pub stride: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Pick {
+    /// The position.
+    Position,
+    /// 1 in the second, fourth, … iteration, else 0.
+    Odd,
+    /// 1 in the first, third, … iteration, else 0.
+    Even,
+}
+
+impl From<BufferId> for Arg {
+    /// The whole buffer.
+    fn from(buffer: BufferId) -> Arg {
+        Arg { buffer, offset: 0, steps: vec![] }
+    }
+}
+
+impl Arg {
+    /// The place `elements` further on.
+    pub fn after(&self, elements: usize) -> Arg {
+        Arg { offset: self.offset + elements, ..self.clone() }
+    }
+
+    /// The place `offset` elements further on, moved by one more loop.
+    pub fn moved(&self, offset: usize, step: Step) -> Arg {
+        let mut arg = self.after(offset);
+        arg.steps.push(step);
+        arg
+    }
+}
+
+impl StepProgram {
+    /// All launches in the order of the text: the numbers by which faults and profiles name them.
+    pub fn launches(&self) -> Vec<&Launch> {
+        launches(&self.items)
+    }
+}
+
+/// All launches of items, those in loops included.
+pub fn launches(items: &[Item]) -> Vec<&Launch> {
+    let mut found = vec![];
+    for item in items {
+        match item {
+            Item::Launch(launch) => found.push(launch),
+            Item::Loop(inner) => {
+                found.extend(launches(&inner.items));
+                found.extend(launches(&inner.after));
+            }
+        }
+    }
+    found
+}
+
+/// All loops of items, each before those in it.
+pub fn loops(items: &[Item]) -> Vec<&Loop> {
+    let mut found = vec![];
+    for item in items {
+        if let Item::Loop(inner) = item {
+            found.push(inner);
+            found.extend(loops(&inner.items));
+            found.extend(loops(&inner.after));
+        }
+    }
+    found
+}
+
+/// All arguments of items: of each launch, and the flag of a loop before what is in it.
+pub fn args(items: &[Item]) -> Vec<&Arg> {
+    let mut found = vec![];
+    for item in items {
+        match item {
+            Item::Launch(launch) => found.extend(&launch.args),
+            Item::Loop(inner) => {
+                found.extend(inner.condition.iter().map(|c| &c.flag));
+                found.extend(args(&inner.items));
+                found.extend(args(&inner.after));
+            }
+        }
+    }
+    found
 }
 
 /// An input of the function and the buffer it is bound to.

@@ -5,3 +5,5 @@
 mod machine;
 #[path = "schedule/ops.rs"]
 mod ops;
+#[path = "schedule/scans.rs"]
+mod scans;

@@ -11,5 +11,7 @@ mod ops;
 mod programs;
 #[path = "schedule/random.rs"]
 mod random;
+#[path = "schedule/scans.rs"]
+mod scans;
 #[path = "schedule/training.rs"]
 mod training;

@@ -1,7 +1,7 @@
 //! The JIT module: puts machine code into executable memory, and owns it.
 
-use super::clif::step::{self, Call, Callees};
-use super::clif::{self, kernel_signature};
+use super::clif::kernel_signature;
+use super::clif::step::{self, Callees, Code, barrier};
 use super::{CompiledKernel, StepFn, errors};
 use crate::diag::Diagnostic;
 use cranelift::codegen::Context;
@@ -17,7 +17,7 @@ pub struct Module {
     /// `None` only while it is dropped.
     jit: Option<JITModule>,
     step: StepFn,
-    /// A step function for each launch by itself, without barriers.
+    /// A step function for each launch by itself.
     single: Vec<StepFn>,
 }
 
@@ -26,12 +26,12 @@ fn failed(e: ModuleError) -> Diagnostic {
 }
 
 impl Module {
-    /// Defines all kernels, the barrier and the step function; with `profile` also one a launch, without barriers.
+    /// Defines all kernels, the barrier, the step function, and one step function for each of `single`.
     pub fn new(
         isa: OwnedTargetIsa,
         kernels: &[CompiledKernel],
-        calls: &[Call],
-        profile: bool,
+        code: &[Code],
+        single: &[Code],
     ) -> Result<Module, Diagnostic> {
         let mut builder = JITBuilder::with_isa(isa, default_libcall_names());
         let memory =
@@ -41,12 +41,13 @@ impl Module {
         let mut definer = Definer { jit: JITModule::new(builder) };
         let ids = kernels.iter().map(|k| definer.kernel(k)).collect::<Result<Vec<_>, _>>()?;
         let barrier = definer.barrier()?;
-        let id = definer.step("step", &ids, barrier, calls)?;
-        let launches = if profile { calls } else { &[] };
-        let single = launches.iter().enumerate();
-        let single = single
-            .map(|(i, call)| definer.step(&format!("launch{i}"), &ids, barrier, &[Call { barrier: false, ..*call }]))
-            .collect::<Result<Vec<_>, _>>()?;
+        let id = definer.step("step", &ids, barrier, code)?;
+        let single = single.iter().enumerate();
+        let single = single.map(|(i, call)| {
+            let name = format!("launch{i}");
+            definer.step(&name, &ids, barrier, std::slice::from_ref(call))
+        });
+        let single = single.collect::<Result<Vec<_>, _>>()?;
         let mut jit = definer.jit;
         jit.finalize_definitions().map_err(failed)?;
         // SAFETY: the functions were emitted with `step_signature`, which is `StepFn`'s; the module owns their code.
@@ -105,25 +106,25 @@ impl Definer {
     }
 
     fn barrier(&mut self) -> Result<FuncId, Diagnostic> {
-        let plain = step::plain_signature(self.isa());
-        let bytes = step::pause_bytes(self.isa()).ok_or_else(|| errors::unsupported_machine(self.isa().name()))?;
+        let plain = barrier::plain_signature(self.isa());
+        let bytes = barrier::pause_bytes(self.isa()).ok_or_else(|| errors::unsupported_machine(self.isa().name()))?;
         let pause = self.bytes("pause", &plain, 64, bytes)?;
         let sched_yield = self.declare("sched_yield", Linkage::Import, &plain)?;
-        let signature = step::barrier_signature(self.isa());
+        let signature = barrier::signature(self.isa());
         let id = self.declare("barrier", Linkage::Local, &signature)?;
         let mut context = self.jit.make_context();
         let [pause, sched_yield] = [pause, sched_yield].map(|f| self.jit.declare_func_in_func(f, &mut context.func));
-        step::barrier(&mut context.func, self.isa(), pause, sched_yield);
+        barrier::barrier(&mut context.func, self.isa(), pause, sched_yield);
         self.define(id, context)
     }
 
-    fn step(&mut self, name: &str, kernels: &[FuncId], barrier: FuncId, calls: &[Call]) -> Result<FuncId, Diagnostic> {
-        let signature = clif::step::step_signature(self.isa());
+    fn step(&mut self, name: &str, kernels: &[FuncId], barrier: FuncId, code: &[Code]) -> Result<FuncId, Diagnostic> {
+        let signature = step::step_signature(self.isa());
         let id = self.declare(name, Linkage::Local, &signature)?;
         let mut context = self.jit.make_context();
         let kernels = kernels.iter().map(|&k| self.jit.declare_func_in_func(k, &mut context.func)).collect();
         let barrier = self.jit.declare_func_in_func(barrier, &mut context.func);
-        step::step(&mut context.func, self.isa(), calls, &Callees { kernels, barrier });
+        step::step(&mut context.func, self.isa(), code, &Callees { kernels, barrier });
         self.define(id, context)
     }
 }

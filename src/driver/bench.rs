@@ -71,5 +71,5 @@ fn kernels(executable: &mut Executable, phase: &Phase) -> Result<Vec<(String, f6
         format!("{} over {}{wide}", kernel.name, kernel.points())
     };
     let mean = |seconds: f64| seconds / PROFILED as f64 * 1e6;
-    Ok(program.launches.iter().map(name).zip(times.into_iter().map(mean)).collect())
+    Ok(program.launches().into_iter().map(name).zip(times.into_iter().map(mean)).collect())
 }

@@ -5,7 +5,7 @@ use super::compile::{Backend, bindings, optimized, plan, tensor};
 use crate::diag::Diagnostic;
 use crate::ops::dim::Bindings;
 use crate::ops::{Op, Type};
-use crate::schedule::{self, StepProgram};
+use crate::schedule::{Item, Launch, Loop, StepProgram};
 use crate::sema::model::{Layer, Param, ParamKind, PhaseKind, Train};
 use crate::tensor::{Graph, InputRole, cost};
 use serde_json::json;
@@ -50,6 +50,7 @@ pub fn summarize(session: &Session, train: Option<&str>) -> Result<Summary, Diag
     keep_forward(&mut forward);
     let backend = Backend::new(false, 1);
     let program = plan(&whole, &backend)?;
+    let stats = program.stats();
     let bytes = |kinds: &[ParamKind]| bytes(&session.model.params, kinds);
     Ok(Summary {
         rows: session.model.layers.iter().map(|l| row(session, l, &forward, &symbols)).collect(),
@@ -59,9 +60,9 @@ pub fn summarize(session: &Session, train: Option<&str>) -> Result<Summary, Diag
         optimizer: bytes(&[ParamKind::OptState]),
         arena: program.arena_bytes,
         step_flops: cost::flops(&whole, |_| true),
-        kernels: program.kernels.len(),
-        launches: program.launches.len(),
-        barriers: program.launches.iter().filter(|l| l.barrier).count(),
+        kernels: stats.kernels,
+        launches: stats.launches,
+        barriers: stats.barriers,
         machine: backend.describe(),
         schedules: schedules(&program, train),
     })
@@ -100,12 +101,29 @@ fn shape(ty: &Type<crate::ops::dim::Dim>, symbols: &Bindings) -> String {
 fn schedules(program: &StepProgram, train: &Train) -> Vec<String> {
     let inputs = program.inputs.iter().filter(|b| b.role == InputRole::Param).count();
     let title = format!("train {}: {inputs} parameters, launches in order", train.name);
-    let line = |l: &schedule::Launch| {
-        let kernel = &program.kernels[l.kernel];
-        let grid = kernel.grid.iter().map(|g| format!("{} by {}", g.extent, g.step)).collect::<Vec<_>>().join(", ");
-        format!("  {}{}  grid [{grid}], {} points", if l.barrier { "| " } else { "  " }, kernel.name, kernel.points())
-    };
-    std::iter::once(title).chain(program.launches.iter().map(line)).collect()
+    [vec![title], items(program, &program.items, 1)].concat()
+}
+
+fn items(program: &StepProgram, items: &[Item], depth: usize) -> Vec<String> {
+    items
+        .iter()
+        .flat_map(|item| match item {
+            Item::Launch(launch) => vec![line(program, launch, depth)],
+            Item::Loop(inner) => looped(program, inner, depth),
+        })
+        .collect()
+}
+
+fn looped(program: &StepProgram, inner: &Loop, depth: usize) -> Vec<String> {
+    let head = format!("{}loop {}", "  ".repeat(depth), inner.length);
+    [vec![head], items(program, &inner.items, depth + 1), items(program, &inner.after, depth)].concat()
+}
+
+fn line(program: &StepProgram, launch: &Launch, depth: usize) -> String {
+    let kernel = &program.kernels[launch.kernel];
+    let grid = kernel.grid.iter().map(|g| format!("{} by {}", g.extent, g.step)).collect::<Vec<_>>().join(", ");
+    let (indent, wait) = ("  ".repeat(depth), if launch.barrier { "| " } else { "  " });
+    format!("{indent}{wait}{}  grid [{grid}], {} points", kernel.name, kernel.points())
 }
 
 impl Summary {

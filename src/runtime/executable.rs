@@ -1,12 +1,14 @@
 //! A compiled phase with its memory: bind inputs, run steps, read results.
 
-use super::enter::enter;
+mod launches;
+
 use super::{Memory, Pool, SharedBytes, StateStore, errors, layout};
 use crate::codegen::clif::step::{Line, StepContext};
-use crate::codegen::{Compiled, StepFn, errors as codegen_errors};
+use crate::codegen::{Compiled, errors as codegen_errors};
 use crate::diag::Diagnostic;
 use crate::ops::DType;
-use crate::schedule::{Buffer, BufferId, Outcome, Place, StepProgram};
+use crate::schedule::walk::Frame;
+use crate::schedule::{self, Arg, Buffer, BufferId, Outcome, Place, StepProgram};
 use crate::tensor::{InputRole, OutputRole};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -125,9 +127,20 @@ impl Executable {
         }
     }
 
-    fn arg_pointers(&self) -> Vec<*mut u8> {
-        self.compiled.program.launches.iter().flat_map(|l| &l.args).map(|&id| self.pointer(id)).collect()
+    /// Where an argument begins in these iterations.
+    fn address(&self, arg: &Arg, frame: &Frame) -> *mut u8 {
+        self.pointer(arg.buffer).wrapping_add(arg.element(frame) * self.buffer(arg.buffer).ty.dtype.size())
     }
+
+    fn arg_pointers(&self) -> Vec<*mut u8> {
+        let unmoved = |arg: &Arg| self.address(&Arg { steps: vec![], ..arg.clone() }, &[]);
+        schedule::args(&self.compiled.program.items).into_iter().map(unmoved).collect()
+    }
+}
+
+/// What a step function is called with.
+fn context(args: &[*mut u8]) -> StepContext {
+    StepContext { args: args.as_ptr(), fault: AtomicU32::new(0), arrived: Line::default(), phase: Line::default() }
 }
 
 fn constant(data: &[u8]) -> Result<Memory, Diagnostic> {
@@ -247,72 +260,40 @@ impl Executable {
             self.arena.fill(0xff);
         }
         match self.options.order {
-            None => self.call(self.compiled.step(), 0)?,
-            Some(order) => self.run_in_order(order)?,
+            None => self.call()?,
+            Some(order) => launches::run_in_order(self, order)?,
         }
         self.copy_updates();
-        Ok(())
-    }
-
-    fn run_in_order(&self, order: &[usize]) -> Result<(), Fault> {
-        let launches = &self.compiled.program.launches;
-        let mut from = 0;
-        while from < launches.len() {
-            let next = launches[from + 1..].iter().position(|l| l.barrier);
-            let to = next.map_or(launches.len(), |n| from + 1 + n);
-            for &worker in order {
-                for launch in from..to {
-                    let context = self.context();
-                    let function = self.compiled.single()[launch];
-                    // SAFETY: as in `call`; a single launch has no barrier, so no worker waits for another.
-                    unsafe { enter(function, &context, worker, order.len()) };
-                    self.outcome(context, launch)?;
-                }
-            }
-            from = to;
-        }
         Ok(())
     }
 
     /// Runs a step launch by launch and adds the seconds of each to `times`; the program must be compiled for profiles.
     pub fn run_timed(&mut self, times: &mut [f64]) -> Result<(), Fault> {
-        for (launch, (&function, time)) in self.compiled.single().iter().zip(times).enumerate() {
+        launches::run(self, |launch, context| {
             let started = std::time::Instant::now();
-            self.call(function, launch)?;
-            *time += started.elapsed().as_secs_f64();
-        }
+            // SAFETY: as in `call`.
+            unsafe { self.pool.run(self.compiled.single()[launch], context) };
+            times[launch] += started.elapsed().as_secs_f64();
+        })?;
         self.copy_updates();
         Ok(())
     }
 
-    fn context(&self) -> StepContext {
-        StepContext {
-            args: self.args.as_ptr(),
-            fault: AtomicU32::new(0),
-            arrived: Line::default(),
-            phase: Line::default(),
-        }
-    }
-
-    /// Runs a function on all workers; `first` is the number of its first launch.
-    fn call(&self, function: StepFn, first: usize) -> Result<(), Fault> {
-        let context = self.context();
+    /// Runs the step function on all workers.
+    fn call(&self) -> Result<(), Fault> {
+        let context = context(&self.args);
         // SAFETY: the pointers are those of this program's buffers, each `bytes()` long and alive: `self` owns them or
         // a share. Memory is not `Sync`, so nothing else touches it while this thread is in here.
-        unsafe { self.pool.run(function, &context) };
-        self.outcome(context, first)
-    }
-
-    fn outcome(&self, context: StepContext, first: usize) -> Result<(), Fault> {
+        unsafe { self.pool.run(self.compiled.step(), &context) };
         match context.fault.into_inner() {
             0 => Ok(()),
-            launch => Err(self.index_fault(first + launch as usize - 1)),
+            launch => Err(self.index_fault(launch as usize - 1)),
         }
     }
 
     fn index_fault(&self, launch: usize) -> Fault {
         let program = &self.compiled.program;
-        Fault::Index { kernel: program.kernels[program.launches[launch].kernel].name.clone() }
+        Fault::Index { kernel: program.kernels[program.launches()[launch].kernel].name.clone() }
     }
 
     fn copy_updates(&self) {

@@ -7,8 +7,8 @@ mod values;
 
 pub use memory::Source;
 
-use super::BufferId;
 use super::index::{Axis, Lin};
+use super::kernels::Spot;
 use crate::tensor;
 use crate::tile::{Extent, Grid, Index, Kernel, Param, Stmt, TileType, Value, Var};
 use memory::ParamState;
@@ -114,12 +114,12 @@ impl Builder {
         self.scopes[depth].memo.insert(key, value);
     }
 
-    /// The kernel and the buffers of its parameters.
-    pub fn finish(mut self, name: String) -> (Kernel, Vec<BufferId>) {
+    /// The kernel, and what its parameters stand for.
+    pub fn finish(mut self, name: String) -> (Kernel, Vec<Spot>) {
         let mut body = self.scopes.pop().expect("the kernel's body").body;
         let params: Vec<Param> = self.params.iter().enumerate().map(|(i, p)| p.param(i)).collect();
         memory::flatten(&mut body, &self.params);
-        let args = self.params.iter().map(|p| p.source.buffer).collect();
+        let args = self.params.iter().map(|p| p.source.spot).collect();
         (Kernel { name, params, grid: self.grid, body, values: self.values, vars: self.vars }, args)
     }
 }

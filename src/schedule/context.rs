@@ -1,7 +1,8 @@
 //! Who defines and who uses each value of a graph.
 
 use crate::ops::{Op, Type};
-use crate::tensor::{Graph, Inst, Value};
+use crate::tensor::{Graph, Inst, OutputRole, Value};
+use std::collections::HashMap;
 
 pub struct Context<'a> {
     pub graph: &'a Graph,
@@ -9,10 +10,18 @@ pub struct Context<'a> {
     defs: Vec<(usize, usize)>,
     /// Instructions that read each value, ascending, each once.
     users: Vec<Vec<usize>>,
+    /// New and old values: the new one may take the place of the old one.
+    pub updates: Vec<(Value, Value)>,
 }
 
 impl<'a> Context<'a> {
+    /// A phase, whose outputs renew inputs.
     pub fn new(graph: &'a Graph) -> Context<'a> {
+        Context { updates: updates(graph), ..Context::body(graph, vec![]) }
+    }
+
+    /// The body of a scan.
+    pub fn body(graph: &'a Graph, updates: Vec<(Value, Value)>) -> Context<'a> {
         let mut defs = vec![(usize::MAX, 0); graph.types.len()];
         let mut users = vec![vec![]; graph.types.len()];
         for (at, inst) in graph.insts.iter().enumerate() {
@@ -26,7 +35,7 @@ impl<'a> Context<'a> {
                 }
             }
         }
-        Context { graph, defs, users }
+        Context { graph, defs, users, updates }
     }
 
     pub fn def(&self, value: Value) -> &'a Inst {
@@ -64,10 +73,27 @@ impl<'a> Context<'a> {
     }
 }
 
+/// Outputs that renew an input of their name.
+fn updates(graph: &Graph) -> Vec<(Value, Value)> {
+    let inputs: HashMap<&str, Value> =
+        graph.insts.iter().filter_map(|i| i.input_name().map(|n| (n, i.results[0]))).collect();
+    let renewed = graph.outputs.iter().filter(|o| o.role == OutputRole::Update);
+    renewed.filter_map(|o| inputs.get(o.name.as_str()).map(|old| (o.value, *old))).collect()
+}
+
+impl Inst {
+    fn input_name(&self) -> Option<&str> {
+        match &self.op {
+            Op::Input { name } => Some(name),
+            _ => None,
+        }
+    }
+}
+
 impl crate::tensor::Output {
     fn weight(&self) -> Option<Value> {
         match self.role {
-            crate::tensor::OutputRole::Report { weight } => Some(weight),
+            OutputRole::Report { weight } => Some(weight),
             _ => None,
         }
     }

@@ -9,10 +9,10 @@ mod gather;
 mod moves;
 mod windows;
 
-use super::BufferId;
 use super::build::{Bound, Builder, Extents, Key, Source};
 use super::context::Context;
 use super::index::{Coord, Lin};
+use super::kernels::Spot;
 use crate::ops::{DType, Literal, Op};
 use crate::tensor::Value;
 use crate::tile::{self, Layout, Map, StoreMode, TileOp};
@@ -24,9 +24,9 @@ pub enum Home {
     /// Computed where it is needed.
     Inline,
     /// Read from memory.
-    Buffer(BufferId, Layout),
-    /// Computed by this kernel, and stored where there is a buffer.
-    Here(Option<BufferId>),
+    Memory(Spot),
+    /// Computed by this kernel, and stored where there is a place for it.
+    Here(Option<Spot>),
 }
 
 /// One read of a tensor, or one other expression in the axes that the kernel computes.
@@ -78,20 +78,18 @@ impl<'a> Emitter<'a> {
         self.b.map(Map::Select, &[holds, tile, fill])
     }
 
-    /// The buffer to read a value from, where it is not to be computed.
+    /// Where to read a value from, if it is not to be computed.
     fn leaf(&self, value: Value) -> Option<Source> {
         match (self.home)(value) {
-            Home::Buffer(buffer, layout) => Some(self.source(value, buffer, layout)),
-            Home::Here(Some(buffer)) if self.stored.contains(&value) => {
-                Some(self.source(value, buffer, Layout::RowMajor))
-            }
+            Home::Memory(spot) => Some(self.source(value, spot)),
+            Home::Here(Some(spot)) if self.stored.contains(&value) => Some(self.source(value, spot)),
             _ => None,
         }
     }
 
-    fn source(&self, value: Value, buffer: BufferId, layout: Layout) -> Source {
+    fn source(&self, value: Value, spot: Spot) -> Source {
         let ty = self.cx.ty(value);
-        Source { buffer, dtype: ty.dtype, shape: ty.shape.clone(), layout }
+        Source { spot, dtype: ty.dtype, shape: ty.shape.clone(), layout: Layout::RowMajor }
     }
 
     fn load(
@@ -123,8 +121,8 @@ impl<'a> Emitter<'a> {
     }
 
     pub fn store(&mut self, value: Value, at: &Coord, tile: tile::Value, mode: StoreMode) {
-        let Home::Here(Some(buffer)) = (self.home)(value) else { return };
-        let source = self.source(value, buffer, Layout::RowMajor);
+        let Home::Here(Some(spot)) = (self.home)(value) else { return };
+        let source = self.source(value, spot);
         self.b.store(source, at, tile, mode);
         self.stored.insert(value);
     }

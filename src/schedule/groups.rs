@@ -12,9 +12,9 @@ use super::build::Bound;
 use super::context::Context;
 use super::eval::{Access, Emitter, Home};
 use super::index::{Axis, Coord, Lin};
-use super::{BufferId, Layout};
+use super::kernels::Spot;
 use crate::ops::Op;
-use crate::tensor::Value;
+use crate::tensor::{Inst, Value};
 use std::collections::{BTreeSet, HashMap};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,6 +35,8 @@ pub enum Root {
     WeightGrad,
     ScatterAdd,
     CumSum,
+    /// A loop of kernels; the values are all its results.
+    Scan,
 }
 
 #[derive(Clone, Debug)]
@@ -68,9 +70,10 @@ pub fn group(cx: &Context) -> Grouping {
         group_of: HashMap::new(),
         costs: realise::costs(cx, &realised),
     };
-    for inst in cx.graph.insts.iter().filter(|i| !is_leaf(&i.op)) {
-        for result in inst.results.iter().filter(|r| realised[r.0 as usize]) {
-            grouper.assign(*result);
+    for inst in cx.graph.insts.iter().filter(|i| !is_leaf(&i.op) && realised[i.results[0].0 as usize]) {
+        match inst.op {
+            Op::Scan { .. } => grouper.assign_scan(inst),
+            _ => grouper.assign(inst.results[0]),
         }
     }
     let Grouper { groups, group_of, .. } = grouper;
@@ -110,7 +113,7 @@ pub fn probe(cx: &Context, value: Value, realised: &[bool], here: &dyn Fn(Value)
     let (axes, own) = place(cx.shape(value));
     let home = |v: Value| match realised[v.0 as usize] {
         true if v == value || here(v) => Home::Here(None),
-        true => Home::Buffer(BufferId(v.0), Layout::RowMajor),
+        true => Home::Memory(Spot(v.0)),
         false => Home::Inline,
     };
     let mut emitter = Emitter::new(cx, &home);
@@ -160,6 +163,7 @@ pub fn own_kernel(op: &Op) -> bool {
             | Op::ScatterAdd { .. }
             | Op::ScatterAddAlong { .. }
             | Op::CumSum { .. }
+            | Op::Scan { .. }
     )
 }
 
@@ -188,6 +192,12 @@ impl Grouper<'_> {
         self.groups[at].values.push(value);
         self.groups[at].reads.extend(leaves);
         self.group_of.insert(value, at);
+    }
+
+    fn assign_scan(&mut self, inst: &Inst) {
+        let reads = inst.args.iter().copied().collect();
+        self.groups.push(Group { root: Root::Scan, values: inst.results.clone(), reads });
+        self.group_of.extend(inst.results.iter().map(|r| (*r, self.groups.len() - 1)));
     }
 
     fn start(&mut self, value: Value) -> usize {
@@ -230,7 +240,7 @@ impl Grouper<'_> {
         let group = &self.groups[at];
         match group.root {
             Root::Rows { rows, cols } => size == rows || size == rows * cols && is_parallel(rows, cols),
-            Root::ScatterAdd | Root::CumSum => false,
+            Root::ScatterAdd | Root::CumSum | Root::Scan => false,
             _ => self.cx.elements(group.values[0]) == size,
         }
     }

@@ -3,14 +3,13 @@
 mod columns;
 mod contract;
 mod conv;
+mod cumsum;
 mod map;
 mod rows;
-mod scan;
 mod scatter;
 mod space;
 mod weight_grad;
 
-use super::BufferId;
 use super::context::Context;
 use super::eval::{Emitter, Home};
 use super::groups::{Group, Grouping, Root};
@@ -18,30 +17,30 @@ use super::index::{Coord, Lin};
 use crate::lane::Target;
 use crate::ops::{Literal, Op, Reduce};
 use crate::tensor::Value;
-use crate::tile::{FoldOp, Kernel, Layout, Map};
+use crate::tile::{FoldOp, Kernel, Map};
 use std::collections::HashMap;
 
-/// The buffers of values: of inputs, tables and everything stored.
-pub struct Storage {
-    pub of: HashMap<Value, BufferId>,
-    pub layouts: Vec<Layout>,
-}
+/// A place in memory that kernels name: a buffer, or a part that loops may move. Different spots of one launch do not
+/// overlap where one of them is written.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Spot(pub u32);
 
-/// The kernel of a group, and the buffers of its parameters.
+/// Where values lie: inputs, tables and everything stored.
+pub type Storage = HashMap<Value, Spot>;
+
+/// The kernel of a group, and what its parameters stand for.
 pub fn build(
     cx: &Context,
     grouping: &Grouping,
     group: &Group,
     storage: &Storage,
     target: Target,
-) -> (Kernel, Vec<BufferId>) {
+) -> (Kernel, Vec<Spot>) {
     let home = |v: Value| {
-        let buffer = storage.of.get(&v).copied();
-        match (group.values.contains(&v), buffer) {
-            (true, buffer) => Home::Here(buffer),
-            (false, Some(buffer)) if grouping.realised[v.0 as usize] => {
-                Home::Buffer(buffer, storage.layouts[buffer.0 as usize])
-            }
+        let spot = storage.get(&v).copied();
+        match (group.values.contains(&v), spot) {
+            (true, spot) => Home::Here(spot),
+            (false, Some(spot)) if grouping.realised[v.0 as usize] => Home::Memory(spot),
             _ => Home::Inline,
         }
     };
@@ -55,7 +54,8 @@ pub fn build(
         Root::Conv => conv::build(&mut emitter, &site),
         Root::WeightGrad => weight_grad::build(&mut emitter, &site),
         Root::ScatterAdd => scatter::build(&mut emitter, &site),
-        Root::CumSum => scan::build(&mut emitter, &site),
+        Root::CumSum => cumsum::build(&mut emitter, &site),
+        Root::Scan => unreachable!("a scan is a loop of kernels"),
     }
     emitter.b.finish(name(cx, group))
 }
@@ -106,6 +106,7 @@ fn name(cx: &Context, group: &Group) -> String {
         Root::WeightGrad => "conv_weight_grad",
         Root::ScatterAdd => "scatter_add",
         Root::CumSum => "cumsum",
+        Root::Scan => "scan",
     };
     let layer = inst.origin.layer.as_deref().unwrap_or("");
     let plain: String = layer.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();

@@ -9,13 +9,16 @@ mod dot;
 mod order;
 mod reduce;
 mod saved;
+mod scan;
 
 pub use reduce::identity;
+pub use scan::{History, histories};
 
 use super::error;
 use crate::diag::Diagnostic;
 use crate::ops::{DType, Literal, Op, Pad, Reduce, Type};
 use crate::tensor::build::Builder;
+use crate::tensor::scan::Scan;
 use crate::tensor::{Graph, Inst, Origin, Output, OutputRole, Value};
 use std::collections::HashMap;
 
@@ -55,6 +58,7 @@ impl Legalizer<'_> {
         let results = match inst.op {
             Op::Sort { axis, descending } => self.sort(args[0], axis, descending).to_vec(),
             Op::TopK { k } => self.top_k(args[0], k).to_vec(),
+            Op::Scan { .. } => self.scan(inst, &args)?,
             _ => vec![self.rewrite(inst, &args)?],
         };
         for (value, result) in inst.results.iter().zip(results) {
@@ -109,7 +113,7 @@ impl Legalizer<'_> {
             return Err(error::unsupported_dtype(dtype, inst));
         }
         let computes = matches!(inst.op, Op::Unary(_) | Op::Binary(_) | Op::Reduce { .. } | Op::CumSum { .. });
-        let result = self.graph.ty(inst.results[0]).dtype;
+        let Some(result) = inst.results.first().map(|r| self.graph.ty(*r).dtype) else { return Ok(()) };
         let to_u8 = inst.op == Op::Cast(DType::U8) && self.graph.ty(inst.args[0]).dtype != DType::U8;
         if result == DType::U8 && (computes || to_u8 || matches!(inst.op, Op::Iota { .. })) {
             return Err(error::unsupported_dtype(DType::U8, inst));
@@ -126,7 +130,8 @@ impl Legalizer<'_> {
         self.out.input(name, role, ty, self.origin.clone())
     }
 
-    /// An update by another input's old value goes through a copy, so that no order of updates matters.
+    /// An update by another input's old value goes through a copy, so that no order of updates matters. So does what
+    /// is part of a larger buffer.
     fn outputs(&mut self) {
         for output in &self.graph.outputs {
             let mut value = self.map[output.value.0 as usize].expect("outputs are defined");
@@ -136,7 +141,8 @@ impl Legalizer<'_> {
                 }
                 ref role => role.clone(),
             };
-            if role == OutputRole::Update && self.is_other_input(value, &output.name) {
+            let is_part = Scan::of(self.def(value)).is_some() && !scan::has_own_place(&self.out, value);
+            if is_part || role == OutputRole::Update && self.is_other_input(value, &output.name) {
                 let ty = self.out.ty(value).clone();
                 value = self.push(Op::Reshape { shape: ty.shape.clone() }, &[value], ty);
             }
@@ -173,9 +179,10 @@ impl Legalizer<'_> {
         Type::new(self.dtype(x), shape.to_vec())
     }
 
-    /// What defines a value: every instruction of the legal graph has one result, numbered as it is.
+    /// What defines a value: results of the legal graph are numbered in order.
     fn def(&self, value: Value) -> &Inst {
-        &self.out.insts[value.0 as usize]
+        let after = self.out.insts.partition_point(|i| i.results[0] <= value);
+        &self.out.insts[after - 1]
     }
 
     fn constant(&mut self, literal: Literal, dtype: DType) -> Value {

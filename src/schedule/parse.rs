@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod tests;
 
-use super::print::{BufferRow, BufferTable, LaunchText, StepText};
-use super::{BufferId, Layout, Place};
+use super::print::{BufferRow, BufferTable, ItemText, LaunchText, LoopText, StepText};
+use super::{Arg, BufferId, Condition, Layout, Pick, Place, Step};
 use crate::tensor::parse::cursor::{Cursor, Read};
 use crate::tensor::parse::lexer::Token;
 
@@ -12,7 +12,7 @@ use crate::tensor::parse::lexer::Token;
 pub fn step(text: &str) -> Result<StepText, String> {
     let mut cursor = Cursor::new(text)?;
     cursor.expect_word("step")?;
-    let mut step = StepText { name: cursor.text()?, inputs: vec![], launches: vec![], outputs: vec![] };
+    let mut step = StepText { name: cursor.text()?, inputs: vec![], items: vec![], outputs: vec![] };
     cursor.expect('{')?;
     while !cursor.eat('}') {
         line(&mut cursor, &mut step)?;
@@ -40,29 +40,95 @@ fn line(cursor: &mut Cursor, step: &mut StepText) -> Read<()> {
         step.inputs.push((name, buffer(cursor)?));
         return Ok(());
     }
-    let barrier = cursor.eat_word("barrier");
-    let mut writes = vec![buffer(cursor)?];
-    while cursor.eat(',') {
-        writes.push(buffer(cursor)?);
-    }
-    if writes.len() == 1 && !barrier && cursor.peek() == Some(&Token::Sign('-')) {
-        arrow(cursor)?;
-        step.outputs.push((writes[0], cursor.text()?));
+    if cursor.eat_word("loop") {
+        step.items.push(ItemText::Loop(looped(cursor)?));
         return Ok(());
     }
-    step.launches.push(launch(cursor, barrier, writes)?);
+    let barrier = cursor.eat_word("barrier");
+    let writes = args(cursor)?;
+    if writes.len() == 1 && !barrier && cursor.peek() == Some(&Token::Sign('-')) {
+        arrow(cursor)?;
+        step.outputs.push((writes[0].buffer, cursor.text()?));
+        return Ok(());
+    }
+    step.items.push(ItemText::Launch(launch(cursor, barrier, writes)?));
     Ok(())
 }
 
+/// `100 reverse while b3 { … } then { … }`
+fn looped(cursor: &mut Cursor) -> Read<LoopText> {
+    let length = cursor.number("a number of iterations")?;
+    let reverse = cursor.eat_word("reverse");
+    let condition = if cursor.eat_word("while") { Some(condition(cursor)?) } else { None };
+    let body = items(cursor)?;
+    let after = if cursor.eat_word("then") { items(cursor)? } else { vec![] };
+    Ok(LoopText { length, reverse, condition, items: body, after })
+}
+
+fn condition(cursor: &mut Cursor) -> Read<Condition> {
+    let barrier = cursor.eat_word("barrier");
+    Ok(Condition { barrier, flag: arg(cursor)? })
+}
+
+/// Launches and loops in braces.
+fn items(cursor: &mut Cursor) -> Read<Vec<ItemText>> {
+    cursor.expect('{')?;
+    let mut items = vec![];
+    while !cursor.eat('}') {
+        items.push(match cursor.eat_word("loop") {
+            true => ItemText::Loop(looped(cursor)?),
+            false => {
+                let barrier = cursor.eat_word("barrier");
+                let writes = args(cursor)?;
+                ItemText::Launch(launch(cursor, barrier, writes)?)
+            }
+        });
+    }
+    Ok(items)
+}
+
 /// `= k0 rows(b0, b1) over 16`
-fn launch(cursor: &mut Cursor, barrier: bool, writes: Vec<BufferId>) -> Read<LaunchText> {
+fn launch(cursor: &mut Cursor, barrier: bool, writes: Vec<Arg>) -> Read<LaunchText> {
     cursor.expect('=')?;
-    let kernel = cursor.take("a kernel", |t| numbered(t, 'k'))?;
+    let kernel = cursor.take("a kernel", |t| numbered(t, "k"))?;
     let name = cursor.word()?;
     cursor.expect('(')?;
-    let reads = cursor.list(')', buffer)?;
+    let reads = cursor.list(')', arg)?;
     cursor.expect_word("over")?;
     Ok(LaunchText { barrier, writes, kernel, name, reads, points: cursor.number("a number of points")? })
+}
+
+fn args(cursor: &mut Cursor) -> Read<Vec<Arg>> {
+    let mut args = vec![arg(cursor)?];
+    while cursor.eat(',') {
+        args.push(arg(cursor)?);
+    }
+    Ok(args)
+}
+
+/// `b3`, `b3[i0 * 64 + 128]`
+fn arg(cursor: &mut Cursor) -> Read<Arg> {
+    let mut arg = Arg::from(buffer(cursor)?);
+    if cursor.eat('[') {
+        while let Some(Token::Word(_)) = cursor.peek() {
+            arg.steps.push(step_of(cursor)?);
+            if !cursor.eat('+') {
+                return cursor.expect(']').map(|()| arg);
+            }
+        }
+        arg.offset = cursor.number("an element")?;
+        cursor.expect(']')?;
+    }
+    Ok(arg)
+}
+
+/// `i0 * 64`
+fn step_of(cursor: &mut Cursor) -> Read<Step> {
+    let named = |t: &Token, pick: Pick| numbered(t, pick.word()).map(|depth| (pick, depth));
+    let pick = |t: &Token| Pick::ALL.into_iter().find_map(|pick| named(t, pick));
+    let (pick, depth) = cursor.take("a loop", pick)?;
+    cursor.expect('*')?;
+    Ok(Step { depth, pick, stride: cursor.number("a stride")? })
 }
 
 fn arrow(cursor: &mut Cursor) -> Read<()> {
@@ -109,13 +175,13 @@ fn place(cursor: &mut Cursor) -> Read<Place> {
 }
 
 fn buffer(cursor: &mut Cursor) -> Read<BufferId> {
-    cursor.take("a buffer", |t| numbered(t, 'b').map(BufferId))
+    cursor.take("a buffer", |t| numbered(t, "b").map(BufferId))
 }
 
 /// The number in `k3` or `b3`.
-fn numbered<T: std::str::FromStr>(token: &Token, letter: char) -> Option<T> {
+fn numbered<T: std::str::FromStr>(token: &Token, letters: &str) -> Option<T> {
     match token {
-        Token::Word(word) => word.strip_prefix(letter)?.parse().ok(),
+        Token::Word(word) => word.strip_prefix(letters)?.parse().ok(),
         _ => None,
     }
 }

@@ -1,13 +1,15 @@
-//! From groups to a step program: buffers, kernels (equal ones once), launches, inputs and outputs.
+//! From groups to a step program: buffers, kernels (equal ones once), launches and loops, inputs and outputs.
+
+mod scan;
 
 use super::context::Context;
 use super::groups::{self, Grouping};
-use super::kernels::{self, Storage};
-use super::{Binding, Buffer, BufferId, Launch, Layout, Outcome, Place, StepProgram, legalize, memory};
+use super::kernels::{self, Spot, Storage};
+use super::{Arg, Binding, Buffer, BufferId, Item, Launch, Layout, Outcome, Place, StepProgram, legalize, memory};
 use crate::diag::Diagnostic;
 use crate::lane::Target;
-use crate::ops::{DType, Literal, Op};
-use crate::tensor::{Graph, OutputRole, Value};
+use crate::ops::{DType, Literal, Op, Type};
+use crate::tensor::{Graph, Inst, OutputRole, Value};
 use crate::tile::Kernel;
 use std::collections::HashMap;
 
@@ -21,67 +23,144 @@ pub struct Options {
 pub fn plan(graph: &Graph, options: &Options) -> Result<StepProgram, Diagnostic> {
     let legal = legalize::legalize(graph)?;
     let cx = Context::new(&legal);
-    let grouping = groups::group(&cx);
-    debug_assert_eq!(groups::verify(&grouping), Ok(()));
-    let mut program = StepProgram {
-        name: graph.name.clone(),
-        kernels: vec![],
-        launches: vec![],
-        buffers: vec![],
-        arena_bytes: 0,
-        constants: vec![],
-        inputs: vec![],
-        outputs: vec![],
-    };
-    let storage = buffers(&cx, &grouping, &mut program);
-    for group in &grouping.groups {
-        let (kernel, args) = kernels::build(&cx, &grouping, group, &storage, options.target);
-        let kernel = share(&mut program.kernels, kernel);
-        program.launches.push(Launch { kernel, args, barrier: false });
-    }
-    program.outputs = outcomes(&legal, &storage.of);
+    let mut planner = Planner::new(&graph.name, options.target);
+    let inputs = planner.inputs(&cx);
+    let grouping = group(&cx);
+    let (items, storage) = planner.block(&cx, &grouping, inputs, 0);
+    let outputs = outcomes(&legal, |value| planner.spots[storage[&value].0 as usize].buffer);
+    let mut program = StepProgram { items, outputs, ..planner.program };
     memory::assign(&mut program);
-    debug_assert_eq!(memory::verify(&program), Ok(()));
+    debug_assert_eq!(memory::verify(&program), Ok(()), "{program}");
     Ok(program)
 }
 
-fn buffers(cx: &Context, grouping: &Grouping, program: &mut StepProgram) -> Storage {
-    let mut storage = Storage { of: HashMap::new(), layouts: vec![] };
-    for (number, (value, role)) in cx.graph.inputs.iter().enumerate() {
-        let Op::Input { name } = cx.op(*value) else { unreachable!("an input is an input") };
-        let buffer = add(cx, program, &mut storage, *value, Place::Input(number), name.clone());
-        program.inputs.push(Binding { name: name.clone(), role: *role, buffer });
-    }
-    for inst in &cx.graph.insts {
-        if let Op::Table(elements, _) = &inst.op {
-            let value = inst.results[0];
-            let place = Place::Constant { data: program.constants.len() };
-            program.constants.push(elements.iter().flat_map(|e| bytes(*e, cx.ty(value).dtype)).collect());
-            add(cx, program, &mut storage, value, place, "table".to_owned());
-        }
-    }
-    for value in &grouping.stored {
-        match grouping.in_place.get(value) {
-            Some(old) => drop(storage.of.insert(*value, storage.of[old])),
-            None => drop(add(cx, program, &mut storage, *value, Place::Arena { offset: 0 }, describe(cx, *value))),
-        }
-    }
-    storage
+fn group(cx: &Context) -> Grouping {
+    let grouping = groups::group(cx);
+    debug_assert_eq!(groups::verify(&grouping), Ok(()));
+    grouping
 }
 
-fn add(
-    cx: &Context,
-    program: &mut StepProgram,
-    storage: &mut Storage,
-    value: Value,
-    place: Place,
-    name: String,
-) -> BufferId {
-    let id = BufferId(program.buffers.len() as u32);
-    program.buffers.push(Buffer { ty: cx.ty(value).clone(), layout: Layout::RowMajor, place, name });
-    storage.layouts.push(Layout::RowMajor);
-    storage.of.insert(value, id);
-    id
+struct Planner {
+    target: Target,
+    program: StepProgram,
+    /// What each [`Spot`] stands for.
+    spots: Vec<Arg>,
+    /// Places of kernels by what they are, names aside.
+    known: HashMap<String, usize>,
+}
+
+impl Planner {
+    fn new(name: &str, target: Target) -> Planner {
+        let program = StepProgram {
+            name: name.to_owned(),
+            kernels: vec![],
+            items: vec![],
+            buffers: vec![],
+            arena_bytes: 0,
+            constants: vec![],
+            inputs: vec![],
+            outputs: vec![],
+        };
+        Planner { target, program, spots: vec![], known: HashMap::new() }
+    }
+
+    /// Plans a graph, the phase's own or the body of the loop `depth - 1`. `storage` has the inputs, and those results
+    /// whose place is given; it comes back with everything that is stored.
+    fn block(&mut self, cx: &Context, grouping: &Grouping, mut storage: Storage, depth: usize) -> (Vec<Item>, Storage) {
+        self.tables(cx, &mut storage);
+        let mut scans = self.scans(cx, &mut storage, depth);
+        self.stored(cx, grouping, &mut storage);
+        let mut items = vec![];
+        let is_empty = |value: &Value| cx.elements(*value) == 0;
+        for group in grouping.groups.iter().filter(|g| !g.values.iter().all(is_empty)) {
+            items.push(match scans.remove(&group.values[0]) {
+                Some(scan) => Item::Loop(self.looped(scan, &storage, depth)),
+                None => {
+                    let (kernel, args) = kernels::build(cx, grouping, group, &storage, self.target);
+                    Item::Launch(self.launch(kernel, &args))
+                }
+            });
+        }
+        (items, storage)
+    }
+
+    fn launch(&mut self, kernel: Kernel, args: &[Spot]) -> Launch {
+        let args = args.iter().map(|spot| self.spots[spot.0 as usize].clone()).collect();
+        Launch { kernel: self.share(kernel), args, barrier: false }
+    }
+
+    /// The number of an equal kernel, names aside.
+    fn share(&mut self, kernel: Kernel) -> usize {
+        let identity = format!("{:?}", (&kernel.params, &kernel.grid, &kernel.values, &kernel.body));
+        let kernels = &mut self.program.kernels;
+        *self.known.entry(identity).or_insert_with(|| {
+            kernels.push(kernel);
+            kernels.len() - 1
+        })
+    }
+
+    // ── places ──
+
+    fn inputs(&mut self, cx: &Context) -> Storage {
+        let mut storage = Storage::new();
+        for (number, (value, role)) in cx.graph.inputs.iter().enumerate() {
+            let Op::Input { name } = cx.op(*value) else { unreachable!("an input is an input") };
+            let buffer = self.buffer(cx.ty(*value).clone(), Place::Input(number), name.clone());
+            self.program.inputs.push(Binding { name: name.clone(), role: *role, buffer });
+            storage.insert(*value, self.spot(buffer.into()));
+        }
+        storage
+    }
+
+    fn tables(&mut self, cx: &Context, storage: &mut Storage) {
+        for inst in &cx.graph.insts {
+            if let Op::Table(elements, _) = &inst.op {
+                let ty = cx.ty(inst.results[0]);
+                let data = elements.iter().flat_map(|e| bytes(*e, ty.dtype)).collect();
+                let buffer = self.constant(ty.clone(), data, "table");
+                storage.insert(inst.results[0], self.spot(buffer.into()));
+            }
+        }
+    }
+
+    /// Places for what kernels store, where none is given.
+    fn stored(&mut self, cx: &Context, grouping: &Grouping, storage: &mut Storage) {
+        for value in &grouping.stored {
+            if let Some(old) = grouping.in_place.get(value) {
+                storage.insert(*value, storage[old]);
+            } else if !storage.contains_key(value) {
+                let spot = self.arena(cx.ty(*value).clone(), describe(cx, *value));
+                storage.insert(*value, spot);
+            }
+        }
+    }
+
+    fn spot(&mut self, arg: Arg) -> Spot {
+        self.spots.push(arg);
+        Spot(self.spots.len() as u32 - 1)
+    }
+
+    fn arena(&mut self, ty: Type, name: String) -> Spot {
+        let buffer = self.buffer(ty, Place::Arena { offset: 0 }, name);
+        self.spot(buffer.into())
+    }
+
+    /// A constant buffer; equal ones are one.
+    fn constant(&mut self, ty: Type, data: Vec<u8>, name: &str) -> BufferId {
+        let constants = &self.program.constants;
+        let equal = |b: &Buffer| matches!(b.place, Place::Constant { data: d } if b.ty == ty && constants[d] == data);
+        if let Some(known) = self.program.buffers.iter().position(equal) {
+            return BufferId(known as u32);
+        }
+        let place = Place::Constant { data: constants.len() };
+        self.program.constants.push(data);
+        self.buffer(ty, place, name.to_owned())
+    }
+
+    fn buffer(&mut self, ty: Type, place: Place, name: String) -> BufferId {
+        self.program.buffers.push(Buffer { ty, layout: Layout::RowMajor, place, name });
+        BufferId(self.program.buffers.len() as u32 - 1)
+    }
 }
 
 /// The name of the output, or the operation and its layer.
@@ -90,10 +169,14 @@ fn describe(cx: &Context, value: Value) -> String {
         return output.name.clone();
     }
     let inst = cx.def(value);
-    let op = super::print::op_name(&inst.op);
+    of_layer(inst, super::print::op_name(&inst.op))
+}
+
+/// With the layer of an instruction before it.
+fn of_layer(inst: &Inst, what: String) -> String {
     match inst.origin.layer.as_deref() {
-        Some(layer) if !layer.is_empty() => format!("{layer}: {op}"),
-        _ => op,
+        Some(layer) if !layer.is_empty() => format!("{layer}: {what}"),
+        _ => what,
     }
 }
 
@@ -109,24 +192,13 @@ fn bytes(literal: Literal, dtype: DType) -> Vec<u8> {
     }
 }
 
-/// The number of an equal kernel, names aside.
-fn share(kernels: &mut Vec<Kernel>, kernel: Kernel) -> usize {
-    let equal = |k: &Kernel| {
-        k.params == kernel.params && k.grid == kernel.grid && k.values == kernel.values && k.body == kernel.body
-    };
-    kernels.iter().position(equal).unwrap_or_else(|| {
-        kernels.push(kernel);
-        kernels.len() - 1
-    })
-}
-
-fn outcomes(graph: &Graph, of: &HashMap<Value, BufferId>) -> Vec<Outcome> {
+fn outcomes(graph: &Graph, buffer: impl Fn(Value) -> BufferId) -> Vec<Outcome> {
     let outcome = |output: &crate::tensor::Output| Outcome {
         name: output.name.clone(),
         role: output.role.clone(),
-        buffer: of[&output.value],
+        buffer: buffer(output.value),
         weight: match output.role {
-            OutputRole::Report { weight } => Some(of[&weight]),
+            OutputRole::Report { weight } => Some(buffer(weight)),
             _ => None,
         },
     };

@@ -1,7 +1,9 @@
 //! Step programs as text: `ir --stage step` and `ir --stage buffers`. What they show is data of its own, without the
 //! kernels' bodies, which [`super::parse`] reads back.
 
-use super::{Binding, Buffer, BufferId, Launch, Layout, Outcome, Place, StepProgram};
+use super::{
+    Arg, Binding, Buffer, BufferId, Condition, Item, Launch, Layout, Loop, Outcome, Pick, Place, Step, StepProgram,
+};
 use crate::ops::attr::quoted;
 use crate::ops::{Op, Type};
 use crate::tile::{Access, Kernel, Param};
@@ -13,17 +15,40 @@ use std::fmt::{self, Display, Formatter};
 /// step "step" {
 ///   "x" -> b0
 ///   b3, b4 = k0 rows(b0, b1) over 16
+///   loop 100 {
+///     barrier
+///     b5[even0 * 64] = k2 cell_dot(b4[i0 * 64], b5[odd0 * 64]) over 4
+///   }
 ///   barrier
 ///   b1 = k1 head_columns(b3) over 1
 ///   b1 -> "head.bias"
 /// }
 /// ```
+///
+/// An argument with brackets begins at that element: `i0` is the position in the outermost loop, `odd0` is 1 in its
+/// second iteration and every other from there on, `even0` in the first.
 #[derive(Clone, PartialEq, Debug)]
 pub struct StepText {
     pub name: String,
     pub inputs: Vec<(String, BufferId)>,
-    pub launches: Vec<LaunchText>,
+    pub items: Vec<ItemText>,
     pub outputs: Vec<(BufferId, String)>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum ItemText {
+    Launch(LaunchText),
+    Loop(LoopText),
+}
+
+/// `loop length reverse while flag { … } then { … }`; `while barrier flag` where workers wait before they read it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LoopText {
+    pub length: usize,
+    pub reverse: bool,
+    pub condition: Option<Condition>,
+    pub items: Vec<ItemText>,
+    pub after: Vec<ItemText>,
 }
 
 /// `writes = k<kernel> name(reads) over points`, after `barrier` where workers wait. A buffer that is updated in place
@@ -31,10 +56,10 @@ pub struct StepText {
 #[derive(Clone, PartialEq, Debug)]
 pub struct LaunchText {
     pub barrier: bool,
-    pub writes: Vec<BufferId>,
+    pub writes: Vec<Arg>,
     pub kernel: usize,
     pub name: String,
-    pub reads: Vec<BufferId>,
+    pub reads: Vec<Arg>,
     pub points: usize,
 }
 
@@ -65,17 +90,37 @@ impl From<&StepProgram> for StepText {
         StepText {
             name: program.name.clone(),
             inputs: program.inputs.iter().map(input).collect(),
-            launches: program.launches.iter().map(|l| LaunchText::of(l, &program.kernels[l.kernel])).collect(),
+            items: items(&program.items, &program.kernels),
             outputs: program.outputs.iter().map(output).collect(),
+        }
+    }
+}
+
+fn items(of: &[Item], kernels: &[Kernel]) -> Vec<ItemText> {
+    let item = |item: &Item| match item {
+        Item::Launch(launch) => ItemText::Launch(LaunchText::of(launch, &kernels[launch.kernel])),
+        Item::Loop(inner) => ItemText::Loop(LoopText::of(inner, kernels)),
+    };
+    of.iter().map(item).collect()
+}
+
+impl LoopText {
+    fn of(inner: &Loop, kernels: &[Kernel]) -> LoopText {
+        LoopText {
+            length: inner.length,
+            reverse: inner.reverse,
+            condition: inner.condition.clone(),
+            items: items(&inner.items, kernels),
+            after: items(&inner.after, kernels),
         }
     }
 }
 
 impl LaunchText {
     fn of(launch: &Launch, kernel: &Kernel) -> LaunchText {
-        let args = launch.args.iter().copied().zip(&kernel.params);
+        let args = launch.args.iter().cloned().zip(&kernel.params);
         let (writes, reads): (Vec<_>, Vec<_>) = args.partition(|(_, p): &(_, &Param)| p.access != Access::Read);
-        let ids = |args: Vec<(BufferId, &Param)>| args.into_iter().map(|(id, _)| id).collect();
+        let ids = |args: Vec<(Arg, &Param)>| args.into_iter().map(|(arg, _)| arg).collect();
         LaunchText {
             barrier: launch.barrier,
             writes: ids(writes),
@@ -115,9 +160,7 @@ impl Display for StepText {
         for (name, buffer) in &self.inputs {
             writeln!(f, "  {} -> {buffer}", quoted(name))?;
         }
-        for launch in &self.launches {
-            launch.fmt(f)?;
-        }
+        self.items.iter().try_for_each(|item| item.print(f, 1))?;
         for (buffer, name) in &self.outputs {
             writeln!(f, "  {buffer} -> {}", quoted(name))?;
         }
@@ -125,18 +168,76 @@ impl Display for StepText {
     }
 }
 
-impl Display for LaunchText {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.barrier {
-            writeln!(f, "  barrier")?;
+impl ItemText {
+    fn print(&self, f: &mut Formatter<'_>, depth: usize) -> fmt::Result {
+        match self {
+            ItemText::Launch(launch) => launch.print(f, depth),
+            ItemText::Loop(inner) => inner.print(f, depth),
         }
-        let (writes, reads) = (commas(&self.writes), commas(&self.reads));
-        writeln!(f, "  {writes} = k{} {}({reads}) over {}", self.kernel, self.name, self.points)
     }
 }
 
-fn commas(ids: &[BufferId]) -> String {
-    ids.iter().map(BufferId::to_string).collect::<Vec<_>>().join(", ")
+impl LoopText {
+    fn print(&self, f: &mut Formatter<'_>, depth: usize) -> fmt::Result {
+        let indent = "  ".repeat(depth);
+        write!(f, "{indent}loop {}{}", self.length, if self.reverse { " reverse" } else { "" })?;
+        if let Some(condition) = &self.condition {
+            write!(f, " while {}{}", if condition.barrier { "barrier " } else { "" }, condition.flag)?;
+        }
+        writeln!(f, " {{")?;
+        self.items.iter().try_for_each(|item| item.print(f, depth + 1))?;
+        if !self.after.is_empty() {
+            writeln!(f, "{indent}}} then {{")?;
+            self.after.iter().try_for_each(|item| item.print(f, depth + 1))?;
+        }
+        writeln!(f, "{indent}}}")
+    }
+}
+
+impl LaunchText {
+    fn print(&self, f: &mut Formatter<'_>, depth: usize) -> fmt::Result {
+        let indent = "  ".repeat(depth);
+        if self.barrier {
+            writeln!(f, "{indent}barrier")?;
+        }
+        let (writes, reads) = (commas(&self.writes), commas(&self.reads));
+        writeln!(f, "{indent}{writes} = k{} {}({reads}) over {}", self.kernel, self.name, self.points)
+    }
+}
+
+fn commas(args: &[Arg]) -> String {
+    args.iter().map(Arg::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl Display for Arg {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut terms: Vec<String> = self.steps.iter().map(Step::to_string).collect();
+        if self.offset != 0 {
+            terms.push(self.offset.to_string());
+        }
+        match terms.is_empty() {
+            true => self.buffer.fmt(f),
+            false => write!(f, "{}[{}]", self.buffer, terms.join(" + ")),
+        }
+    }
+}
+
+impl Display for Step {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{} * {}", self.pick.word(), self.depth, self.stride)
+    }
+}
+
+impl Pick {
+    pub const ALL: [Pick; 3] = [Pick::Position, Pick::Odd, Pick::Even];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Pick::Position => "i",
+            Pick::Odd => "odd",
+            Pick::Even => "even",
+        }
+    }
 }
 
 impl Display for BufferTable {

@@ -1,12 +1,14 @@
 //! Counts of a step program, for summaries and tests.
 
-use super::StepProgram;
+use super::{Item, Loop, StepProgram};
 use crate::tile::{Extent, Index, Kernel, Stmt, TileOp, Var};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Stats {
     pub kernels: usize,
+    /// In one run, every iteration counted; no condition ends a loop.
     pub launches: usize,
+    /// As the launches.
     pub barriers: usize,
     pub arena_bytes: usize,
     /// Floating-point operations of contractions in one run, at most (loops may leave out zeros); a multiply-add is two.
@@ -15,13 +17,33 @@ pub struct Stats {
 
 impl StepProgram {
     pub fn stats(&self) -> Stats {
-        Stats {
-            kernels: self.kernels.len(),
-            launches: self.launches.len(),
-            barriers: self.launches.iter().filter(|l| l.barrier).count(),
-            arena_bytes: self.arena_bytes,
-            flops: self.launches.iter().map(|l| flops(&self.kernels[l.kernel])).sum(),
+        let kernels: Vec<u64> = self.kernels.iter().map(flops).collect();
+        let mut stats = Stats { kernels: kernels.len(), arena_bytes: self.arena_bytes, ..Stats::default() };
+        stats.add(&self.items, 1, &kernels);
+        stats
+    }
+}
+
+impl Stats {
+    /// Adds items that run so many times; `flops` has those of each kernel.
+    fn add(&mut self, items: &[Item], times: usize, flops: &[u64]) {
+        for item in items {
+            match item {
+                Item::Launch(launch) => {
+                    self.launches += times;
+                    self.barriers += times * usize::from(launch.barrier);
+                    self.flops += times as u64 * flops[launch.kernel];
+                }
+                Item::Loop(inner) => self.add_loop(inner, times, flops),
+            }
         }
+    }
+
+    fn add_loop(&mut self, inner: &Loop, times: usize, flops: &[u64]) {
+        let turns = times * inner.length;
+        self.barriers += turns * usize::from(inner.condition.as_ref().is_some_and(|c| c.barrier));
+        self.add(&inner.items, turns, flops);
+        self.add(&inner.after, times, flops);
     }
 }
 

@@ -124,7 +124,7 @@ impl<D: Extent> Graph<D> {
     /// Appends a scan with a body that [`Graph::step`] has ended. Gives the last carries, then the ys.
     pub fn push_scan(&mut self, op: Op<D>, args: Vec<Value>, body: Graph<D>, origin: Origin) -> Vec<Value> {
         let Op::Scan { carries, ref length, .. } = op else { unreachable!("only a scan has such a body") };
-        let stacked = |ty: &Type<D>| Type::new(ty.dtype, [&[length.clone()], &ty.shape[..]].concat());
+        let stacked = |ty: &Type<D>| Type::new(ty.dtype, [std::slice::from_ref(length), &ty.shape].concat());
         let given: Vec<&Type<D>> = body.outputs.iter().map(|o| body.ty(o.value)).collect();
         let (finals, ys) = given.split_at(carries);
         let types = finals.iter().map(|ty| (*ty).clone()).chain(ys.iter().map(|ty| stacked(ty)));

@@ -3,12 +3,14 @@
 use nnc::lane::place::place;
 use nnc::lane::{self, Target};
 use nnc::ops::{DType, Type};
-use nnc::schedule::{Options, Place, StepProgram, memory, plan};
+use nnc::schedule::walk::{Frame, Run, walk};
+use nnc::schedule::{BufferId, Condition, Launch, Options, Place, StepProgram, memory, plan};
 use nnc::tensor::data::{Data, Tensor};
 use nnc::tensor::interp::{self, Precision};
 use nnc::tensor::{Graph, OutputRole};
 use nnc::tile::interp::BufferData;
 use nnc::tile::{self, Access, Kernel};
+use std::convert::Infallible;
 
 pub const TARGETS: [Target; 3] = [Target::CLIF, Target::AVX2, Target::AVX512];
 
@@ -16,23 +18,16 @@ pub const TARGETS: [Target; 3] = [Target::CLIF, Target::AVX2, Target::AVX512];
 struct Memory {
     arena: Vec<u8>,
     inputs: Vec<Vec<u8>>,
+    constants: Vec<Vec<u8>>,
 }
 
 impl Memory {
-    fn bytes(&mut self, program: &StepProgram, buffer: usize) -> Vec<u8> {
-        let size = program.buffers[buffer].ty.bytes();
-        match program.buffers[buffer].place {
-            Place::Arena { offset } => self.arena[offset..offset + size].to_vec(),
-            Place::Input(n) => self.inputs[n].clone(),
-            Place::Constant { data } => program.constants[data].clone(),
-        }
-    }
-
-    fn write(&mut self, program: &StepProgram, buffer: usize, bytes: &[u8]) {
-        match program.buffers[buffer].place {
-            Place::Arena { offset } => self.arena[offset..offset + bytes.len()].copy_from_slice(bytes),
-            Place::Input(n) => self.inputs[n].copy_from_slice(bytes),
-            Place::Constant { .. } => panic!("a kernel writes a constant"),
+    /// `len` bytes of a buffer.
+    fn bytes(&mut self, program: &StepProgram, buffer: BufferId, at: usize, len: usize) -> &mut [u8] {
+        match program.buffers[buffer.0 as usize].place {
+            Place::Arena { offset } => &mut self.arena[offset + at..offset + at + len],
+            Place::Input(n) => &mut self.inputs[n][at..at + len],
+            Place::Constant { data } => &mut self.constants[data][at..at + len],
         }
     }
 }
@@ -46,26 +41,49 @@ pub fn run_program(program: &StepProgram, inputs: &[(&str, Tensor)]) -> Vec<Tens
 fn run_as(program: &StepProgram, inputs: &[(&str, Tensor)], placed: Option<Target>) -> Vec<Tensor> {
     let find = |name: &str| &inputs.iter().find(|i| i.0 == name).expect("every input is given").1;
     let owned = program.inputs.iter().map(|b| to_bytes(find(&b.name))).collect();
-    let mut memory = Memory { arena: vec![0xff; program.arena_bytes], inputs: owned };
-    for launch in &program.launches {
-        let kernel = &program.kernels[launch.kernel];
-        let args: Vec<usize> = launch.args.iter().map(|a| a.0 as usize).collect();
-        let mut buffers: Vec<BufferData> =
-            args.iter().map(|a| to_data(&memory.bytes(program, *a), program.buffers[*a].ty.dtype)).collect();
-        run_kernel(kernel, &mut buffers, placed);
-        for ((arg, data), param) in args.iter().zip(&buffers).zip(&kernel.params) {
+    let memory = Memory { arena: vec![0xff; program.arena_bytes], inputs: owned, constants: program.constants.clone() };
+    let mut machine = Machine { program, memory, placed };
+    walk(&program.items, &mut machine).unwrap();
+    let mut result = |b: BufferId| {
+        let ty = &program.buffers[b.0 as usize].ty;
+        to_tensor(ty, to_data(machine.memory.bytes(program, b, 0, ty.bytes()), ty.dtype))
+    };
+    program.outputs.iter().map(|o| result(o.buffer)).collect()
+}
+
+struct Machine<'a> {
+    program: &'a StepProgram,
+    memory: Memory,
+    placed: Option<Target>,
+}
+
+impl Run for Machine<'_> {
+    type Error = Infallible;
+
+    fn launch(&mut self, _: usize, launch: &Launch, frame: &Frame) -> Result<(), Infallible> {
+        let kernel = &self.program.kernels[launch.kernel];
+        let places = launch.args.iter().zip(&kernel.params).map(|(arg, p)| {
+            let size = p.dtype.size();
+            (arg.buffer, arg.element(frame) * size, p.elements() * size, p.dtype)
+        });
+        let places: Vec<_> = places.collect();
+        let read = |&(buffer, at, len, dtype): &(BufferId, usize, usize, DType)| {
+            to_data(self.memory.bytes(self.program, buffer, at, len), dtype)
+        };
+        let mut buffers: Vec<BufferData> = places.iter().map(read).collect();
+        run_kernel(kernel, &mut buffers, self.placed);
+        for ((&(buffer, at, len, _), data), param) in places.iter().zip(&buffers).zip(&kernel.params) {
             if param.access != Access::Read {
-                memory.write(program, *arg, &data_bytes(data));
+                self.memory.bytes(self.program, buffer, at, len).copy_from_slice(&data_bytes(data));
             }
         }
+        Ok(())
     }
-    let result = |b: nnc::schedule::BufferId| {
-        let at = b.0 as usize;
-        let bytes = memory.bytes(program, at);
-        to_tensor(&program.buffers[at].ty, to_data(&bytes, program.buffers[at].ty.dtype))
-    };
-    let mut result = result;
-    program.outputs.iter().map(|o| result(o.buffer)).collect()
+
+    fn goes_on(&mut self, condition: &Condition, frame: &Frame) -> Result<bool, Infallible> {
+        let at = condition.flag.element(frame);
+        Ok(self.memory.bytes(self.program, condition.flag.buffer, at, 1)[0] != 0)
+    }
 }
 
 /// Points in descending order: no point may need another, and as tile IR none touches what another writes.

@@ -2,8 +2,8 @@
 
 use crate::machine::{RESULT, check, f32s, floats};
 use nnc::ops::{Op, Reduce, Unary};
-use nnc::schedule::{Options, Place, StepProgram, memory, plan};
-use nnc::tensor::build::Builder;
+use nnc::schedule::{self, Item, Options, Pick, Place, Step, StepProgram, memory, plan};
+use nnc::tensor::build::{Builder, Loop, ScanArgs};
 use nnc::tensor::data::Tensor;
 use nnc::tensor::{Graph, InputRole, Origin, OutputRole, Value};
 
@@ -34,6 +34,20 @@ fn refused(change: impl Fn(&mut StepProgram), reason: &str) {
     assert!(error.contains(reason), "{error}");
 }
 
+/// Gives every launch and condition a barrier, or none.
+fn barriers(items: &mut [Item], barrier: bool) {
+    for item in items {
+        match item {
+            Item::Launch(launch) => launch.barrier = barrier,
+            Item::Loop(inner) => {
+                inner.condition.iter_mut().for_each(|c| c.barrier = barrier);
+                barriers(&mut inner.items, barrier);
+                barriers(&mut inner.after, barrier);
+            }
+        }
+    }
+}
+
 fn arena(program: &mut StepProgram) -> impl Iterator<Item = &mut usize> {
     program.buffers.iter_mut().filter_map(|b| match &mut b.place {
         Place::Arena { offset } => Some(offset),
@@ -48,18 +62,108 @@ fn buffers_that_overlap_are_found() {
 
 #[test]
 fn a_missing_barrier_is_found() {
-    refused(|p| p.launches.iter_mut().for_each(|l| l.barrier = false), "without a barrier");
+    refused(|p| barriers(&mut p.items, false), "without a barrier");
 }
 
 #[test]
 fn a_read_before_the_write_is_found() {
     refused(
         |p| {
-            p.launches.reverse();
-            p.launches.iter_mut().for_each(|l| l.barrier = true);
+            p.items.reverse();
+            barriers(&mut p.items, true);
         },
         "does not hold its value",
     );
+}
+
+/// Five iterations of a carry that alternates between two slices, since it is read in reverse, and the ys.
+fn looped() -> Graph {
+    let mut graph = Graph::new("looped");
+    let x = graph.input("x", InputRole::Arg, f32s(&[5, 65]), Origin::default());
+    let mut b = Builder::new(&mut graph, Origin::default());
+    let init = b.fill(1.0, &f32s(&[65]));
+    let args = ScanArgs { consts: &[], inits: &[init], xs: &[x] };
+    let results = b.scan(Loop::over(5), args, |b, s| {
+        let turned = b.op(Op::Reverse { axes: vec![0] }, &[s.carries[0]], f32s(&[65]));
+        let sum = b.add(turned, s.slices[0]);
+        let next = b.unary(Unary::Tanh, sum);
+        let best = b.reduce(Reduce::Max, next, &[0]);
+        let best = b.broadcast(best, &[65], &[]);
+        [vec![next], vec![b.sub(next, best)]]
+    });
+    graph.output("last", RESULT, results[0]);
+    graph.output("ys", RESULT, results[1]);
+    graph
+}
+
+fn only_loop(program: &mut StepProgram) -> &mut schedule::Loop {
+    let mut loops = program.items.iter_mut().filter_map(|item| match item {
+        Item::Loop(inner) => Some(inner),
+        Item::Launch(_) => None,
+    });
+    loops.next().expect("a loop")
+}
+
+fn steps(program: &mut StepProgram) -> impl Iterator<Item = &mut Step> {
+    let launches = only_loop(program).items.iter_mut().filter_map(|item| match item {
+        Item::Launch(launch) => Some(launch),
+        Item::Loop(_) => None,
+    });
+    launches.flat_map(|l| &mut l.args).flat_map(|arg| &mut arg.steps)
+}
+
+#[track_caller]
+fn refused_in_loop(change: impl Fn(&mut StepProgram), reason: &str) {
+    let mut program = planned(&looped());
+    assert_eq!(memory::verify(&program), Ok(()));
+    change(&mut program);
+    let error = memory::verify(&program).expect_err(&format!("a broken plan\n{program}"));
+    assert!(error.contains(reason), "{error}");
+}
+
+#[test]
+fn broken_loops_are_found() {
+    let ends_early = |p: &mut StepProgram| only_loop(p).length -= 1;
+    refused_in_loop(ends_early, "at the end");
+    refused_in_loop(|p| only_loop(p).length += 1, "does not fit");
+    refused_in_loop(|p| only_loop(p).after.clear(), "at the end");
+    refused_in_loop(|p| barriers(&mut p.items, false), "without a barrier");
+    refused_in_loop(|p| barriers(&mut only_loop(p).items, false), "without a barrier");
+    refused_in_loop(|p| steps(p).for_each(|s| s.stride += 1), "does not");
+    refused_in_loop(|p| arena(p).for_each(|offset| *offset = 0), "does not hold its value");
+    // Old and new carry change places: the first iteration reads what nobody has written.
+    let swapped = |p: &mut StepProgram| {
+        steps(p).for_each(|s| match s.pick {
+            Pick::Odd => s.pick = Pick::Even,
+            Pick::Even => s.pick = Pick::Odd,
+            Pick::Position => {}
+        })
+    };
+    refused_in_loop(swapped, "does not hold its value");
+}
+
+/// What the loop reads in each iteration must outlive it, also where its last reader stands before the end of the body.
+#[test]
+fn values_of_outside_live_through_the_loop() {
+    let mut graph = Graph::new("outside");
+    let x = graph.input("x", InputRole::Arg, f32s(&[4, 64, 8]), Origin::default());
+    let mut b = Builder::new(&mut graph, Origin::default());
+    let zero = b.fill(0.0, &f32s(&[64, 8]));
+    let top = b.reduce(Reduce::Max, x, &[0]);
+    let weights = b.reduce(Reduce::Max, x, &[0, 1]);
+    let args = ScanArgs { consts: &[weights], inits: &[zero], xs: &[x] };
+    let results = b.scan(Loop::over(4), args, |b, s| {
+        let spread = b.broadcast(s.consts[0], &[64, 8], &[1]);
+        let sum = b.add(s.slices[0], spread);
+        let best = b.reduce(Reduce::Max, sum, &[0]);
+        let best = b.broadcast(best, &[64, 8], &[1]);
+        let total = b.reduce(Reduce::Sum, best, &[0]);
+        let total = b.broadcast(total, &[64, 8], &[1]);
+        [vec![b.add(s.carries[0], total)], vec![]]
+    });
+    let y = b.sub(results[0], top);
+    graph.output("y", RESULT, y);
+    check(&graph, &[("x", floats(&[4, 64, 8], 1))]);
 }
 
 #[test]
@@ -127,5 +231,5 @@ fn results_share_memory_only_when_dead() {
     let total: usize =
         program.buffers.iter().filter(|b| matches!(b.place, Place::Arena { .. })).map(|b| b.bytes()).sum();
     assert!(program.arena_bytes <= total, "{}", nnc::schedule::print::BufferTable::from(&program));
-    assert_eq!(program.stats().launches, program.launches.len());
+    assert_eq!(program.stats().launches, program.launches().len());
 }

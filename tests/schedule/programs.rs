@@ -108,7 +108,7 @@ const CLASSIFY: &str = "let logits = net(image)
 /// Runs every phase of a program; the launches of the training step.
 fn check_program(program: &str) -> usize {
     let graphs = phases(model(program), 4);
-    graphs.iter().map(|g| run(g).launches.len()).collect::<Vec<_>>()[1]
+    graphs.iter().map(|g| run(g).launches().len()).collect::<Vec<_>>()[1]
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn the_mnist_nets_train_in_few_launches() {
             program.kernels.iter().for_each(|k| print!("{k}"));
             println!("{program}{}{:?}", nnc::schedule::print::BufferTable::from(&program), program.stats());
         }
-        assert!(program.launches.len() <= most, "{name}\n{program}");
+        assert!(program.launches().len() <= most, "{name}\n{program}");
     }
 }
 

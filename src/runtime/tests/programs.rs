@@ -4,7 +4,9 @@ use crate::codegen::{CodegenOptions, Stage, compile};
 use crate::diag::Diagnostic;
 use crate::ops::{DType, Type};
 use crate::runtime::{Executable, Fault, Pool, RunOptions, SharedBytes, StateStore};
-use crate::schedule::{Binding, Buffer, BufferId, Launch, Outcome, Place, StepProgram};
+use crate::schedule::{
+    Arg, Binding, Buffer, BufferId, Condition, Item, Launch, Loop, Outcome, Pick, Place, Step, StepProgram, memory,
+};
 use crate::tensor::{InputRole, OutputRole};
 use crate::tile::{Layout, parse::parse};
 use std::sync::Arc;
@@ -17,7 +19,7 @@ impl Builder {
         Builder(StepProgram {
             name: "test".into(),
             kernels: kernels.iter().map(|k| parse(k).unwrap()).collect(),
-            launches: vec![],
+            items: vec![],
             buffers: vec![],
             arena_bytes: 0,
             constants: vec![],
@@ -51,7 +53,7 @@ impl Builder {
     }
 
     fn launch(&mut self, kernel: usize, args: &[BufferId], barrier: bool) {
-        self.0.launches.push(Launch { kernel, args: args.to_vec(), barrier });
+        self.0.items.push(launch(kernel, args.iter().map(|id| Arg::from(*id)).collect(), barrier));
     }
 
     fn output(&mut self, name: &str, role: OutputRole, buffer: BufferId) {
@@ -71,6 +73,15 @@ impl Builder {
         let compiled = compile(&self.0, &CodegenOptions { wide: false, threads: 2, profile: order.is_some() })?;
         Executable::new(compiled, Arc::new(Pool::new(workers)), store, RunOptions { poison: true, order })
     }
+}
+
+fn launch(kernel: usize, args: Vec<Arg>, barrier: bool) -> Item {
+    Item::Launch(Launch { kernel, args, barrier })
+}
+
+/// Part of a buffer that the outermost loop moves.
+fn moved(buffer: BufferId, offset: usize, pick: Pick, stride: usize) -> Arg {
+    Arg::from(buffer).moved(offset, Step { depth: 0, pick, stride })
 }
 
 fn f32s(n: usize) -> Type {
@@ -227,6 +238,91 @@ fn a_fault_stops_the_step() {
         executable.run().unwrap();
         assert_eq!(executable.read_f32("y").unwrap(), [4.0, 2.0]);
         assert_eq!(store.read_f32("w").unwrap(), [1.0, 2.0, 3.0, 4.0]);
+    }
+}
+
+/// A fold for each of 21 slices, of the slice before; in both directions.
+#[test]
+fn loops_move_arguments() {
+    for (workers, order) in [(1, None), (3, None), (1, Some(&[1, 2, 0][..]))] {
+        for reverse in [false, true] {
+            let mut b = Builder::new(&[FOLD]);
+            let x = b.input("x", InputRole::Arg, f32s(64));
+            let h = b.arena(f32s(22 * 64));
+            let (first, old, new) = if reverse { (21, 64, 0) } else { (0, 0, 64) };
+            b.0.items.push(launch(0, vec![x.into(), Arg::from(h).after(first * 64)], false));
+            let args = vec![moved(h, old, Pick::Position, 64), moved(h, new, Pick::Position, 64)];
+            let items = vec![launch(0, args, true)];
+            b.0.items.push(Item::Loop(Loop { length: 21, reverse, condition: None, items, after: vec![] }));
+            b.output("h", OutputRole::Result, h);
+            assert_eq!(memory::verify(&b.0), Ok(()));
+            let mut executable = b.ordered(&mut StateStore::new(), workers, order).unwrap();
+            let mut x: Vec<f32> = (0..64).map(|i| ((i * i) % 13) as f32).collect();
+            executable.write_f32("x", &x).unwrap();
+            executable.run().unwrap();
+            let found = executable.read_f32("h").unwrap();
+            for slice in 0..22 {
+                x = (0..64).map(|i| x[63 - i] - x[i]).collect();
+                let at = 64 * if reverse { 21 - slice } else { slice };
+                assert_eq!(found[at..at + 64], x, "{workers} workers, slice {slice}");
+            }
+        }
+    }
+}
+
+/// Two slices in turn, until a flag is false: `after` finds the last value where one more iteration would read it.
+#[test]
+fn conditions_end_loops() {
+    for stop in [0, 1, 4, 5, 9] {
+        let mut b = Builder::new(&[FOLD]);
+        let x = b.input("x", InputRole::Arg, f32s(64));
+        let flags = b.buffer("flags", Type::new(DType::Bool, vec![9]), Place::Constant { data: 0 });
+        b.0.constants.push((0..9).map(|i| u8::from(i < stop)).collect());
+        let [h, y] = [128, 64].map(|n| b.arena(f32s(n)));
+        b.0.items.push(launch(0, vec![x.into(), h.into()], false));
+        let args = vec![moved(h, 0, Pick::Odd, 64), moved(h, 0, Pick::Even, 64)];
+        b.0.items.push(Item::Loop(Loop {
+            length: 9,
+            reverse: false,
+            condition: Some(Condition { flag: moved(flags, 0, Pick::Position, 1), barrier: false }),
+            items: vec![launch(0, args, true)],
+            after: vec![launch(0, vec![moved(h, 0, Pick::Odd, 64), y.into()], true)],
+        }));
+        b.output("y", OutputRole::Result, y);
+        assert_eq!(memory::verify(&b.0), Ok(()));
+        for (workers, order) in [(1, None), (3, None), (1, Some(&[1, 2, 0][..]))] {
+            let mut executable = b.ordered(&mut StateStore::new(), workers, order).unwrap();
+            let mut x: Vec<f32> = (0..64).map(|i| ((i * i) % 13) as f32).collect();
+            executable.write_f32("x", &x).unwrap();
+            executable.run().unwrap();
+            (0..stop + 2).for_each(|_| x = (0..64).map(|i| x[63 - i] - x[i]).collect());
+            assert_eq!(executable.read_f32("y").unwrap(), x, "{workers} workers, {stop} iterations");
+        }
+    }
+}
+
+/// The third iteration looks up an index out of range: no launch behind the next barrier runs.
+#[test]
+fn a_fault_in_a_loop_stops_the_step() {
+    for (workers, order) in [(1, None), (3, None), (1, Some(&[1, 2, 0][..]))] {
+        let mut b = Builder::new(&[TAKE, IN_PLACE]);
+        let w = b.input("w", InputRole::Param, f32s(4));
+        let table = b.constant(&[1.0, 2.0, 3.0, 4.0]);
+        let rows = b.input("rows", InputRole::Rows, Type::new(DType::I32, vec![10]));
+        let y = b.arena(f32s(2));
+        let lookup = vec![table.into(), moved(rows, 0, Pick::Position, 2), y.into()];
+        let items = vec![launch(0, lookup, true), launch(1, vec![w.into(), table.into()], true)];
+        b.0.items.push(Item::Loop(Loop { length: 5, reverse: false, condition: None, items, after: vec![] }));
+        b.output("w", OutputRole::Update, w);
+        b.output("y", OutputRole::Result, y);
+        let mut store = StateStore::new();
+        let mut executable = b.ordered(&mut store, workers, order).unwrap();
+        executable.write_rows(&[0, 1, 2, 3, 3, 4, 0, 0, 0, 0]).unwrap();
+        assert_eq!(executable.run(), Err(Fault::Index { kernel: "lookup".into() }));
+        assert_eq!(store.read_f32("w").unwrap(), [2.0, 4.0, 6.0, 8.0]);
+        executable.write_rows(&[0, 1, 2, 3, 3, 0, 0, 0, 1, 2]).unwrap();
+        executable.run().unwrap();
+        assert_eq!(executable.read_f32("y").unwrap(), [2.0, 3.0]);
     }
 }
 

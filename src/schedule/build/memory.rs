@@ -3,13 +3,13 @@
 use super::values::join;
 use super::{Bound, Builder, ONE, Role};
 use crate::ops::{DType, Literal};
-use crate::schedule::BufferId;
 use crate::schedule::index::{Atom, Axis, Coord, Lin, strides};
+use crate::schedule::kernels::Spot;
 use crate::tile::{Access, Buf, Guard, Index, Layout, Param, Stmt, StoreMode, TileOp, Value, View};
 
-/// A buffer as the kernel sees it.
+/// A place in memory as the kernel sees it.
 pub struct Source {
-    pub buffer: BufferId,
+    pub spot: Spot,
     pub dtype: DType,
     pub shape: Vec<usize>,
     pub layout: Layout,
@@ -26,7 +26,7 @@ pub(super) struct ParamState {
 
 impl Builder {
     fn param(&mut self, source: Source) -> usize {
-        let known = self.params.iter().position(|p| p.source.buffer == source.buffer);
+        let known = self.params.iter().position(|p| p.source.spot == source.spot);
         known.unwrap_or_else(|| {
             let state = ParamState { source, loaded: false, loaded_first: false, stored: false, flat: false };
             self.params.push(state);

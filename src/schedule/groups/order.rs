@@ -1,9 +1,8 @@
 //! What each group stores, which inputs are overwritten in place, and the order of launches.
 
 use super::{Group, Grouping, Probe, Root, is_leaf, own_kernel, probe};
-use crate::ops::Op;
 use crate::schedule::context::Context;
-use crate::tensor::{OutputRole, Value};
+use crate::tensor::Value;
 use std::collections::{BTreeSet, HashMap};
 
 pub fn finish(cx: &Context, mut groups: Vec<Group>, group_of: HashMap<Value, usize>, realised: Vec<bool>) -> Grouping {
@@ -39,9 +38,8 @@ fn take_over(
     edges: &mut Edges,
 ) -> HashMap<Value, Value> {
     let mut taken = HashMap::new();
-    for output in cx.graph.outputs.iter().filter(|o| o.role == OutputRole::Update) {
-        let new = output.value;
-        let (Some(&at), Some(old)) = (group_of.get(&new), input(cx, &output.name)) else { continue };
+    for &(new, old) in &cx.updates {
+        let Some(&at) = group_of.get(&new) else { continue };
         let same = cx.ty(new) == cx.ty(old) && !taken.contains_key(&new) && !taken.values().any(|v| *v == old);
         if !same || is_output(cx, old) || !reads_own_elements(cx, &groups[at], &probes[at], new, old) {
             continue;
@@ -56,18 +54,13 @@ fn take_over(
     taken
 }
 
-fn input(cx: &Context, name: &str) -> Option<Value> {
-    let named = |v: &Value| matches!(cx.op(*v), Op::Input { name: n } if n == name);
-    cx.graph.inputs.iter().map(|i| i.0).find(named)
-}
-
 /// The old value itself is a result somewhere, and so must survive.
 fn is_output(cx: &Context, value: Value) -> bool {
     cx.outputs().any(|v| v == value)
 }
 
 fn reads_own_elements(cx: &Context, group: &Group, probes: &[Probe], new: Value, old: Value) -> bool {
-    if matches!(group.root, Root::ScatterAdd | Root::CumSum) {
+    if matches!(group.root, Root::ScatterAdd | Root::CumSum | Root::Scan) {
         return false;
     }
     group.values.iter().zip(probes).all(|(member, probe)| {

@@ -87,6 +87,7 @@ fn demanded(cx: &Context, value: Value, realised: &[bool], cost: usize) -> bool 
             (Op::WindowScatter { .. }, 0) | (Op::WindowSumGrad { .. }, 0) => cost > 2,
             (Op::WindowGather { .. } | Op::WindowScatter { .. }, 1) => true,
             (Op::CumSum { .. }, _) => cost > 30,
+            (Op::Scan { .. }, _) => true,
             // What computes is stored, not each of its reshapes.
             (Op::Reshape { .. }, _) => cost > 0 && demanded(cx, user.results[0], realised, cost),
             _ => false,

@@ -106,7 +106,7 @@ fn depends(cx: &Context, site: &Site, value: Value, on: Value) -> bool {
         if at == on {
             return true;
         }
-        let inside = !matches!((site.home)(at), super::Home::Buffer(..));
+        let inside = !matches!((site.home)(at), super::Home::Memory(_));
         if inside && at.0 > on.0 && seen.insert(at) {
             open.extend(&cx.def(at).args);
         }

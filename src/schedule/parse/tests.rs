@@ -5,6 +5,15 @@ const STEP: &str = r#"step "step" {
   "Digits.\"image\"" -> b0
   "head.bias" -> b1
   b3, b4 = k0 rows(b0, b1) over 16
+  loop 3 reverse while barrier b5[odd0 * 1] {
+    barrier
+    b6[even0 * 64], b7 = k2 dot(b6[odd0 * 64], b8[i0 * 64 + 128]) over 4
+    loop 2 {
+      b9[i0 * 8 + i1 * 4] = k3 map(b8) over 1
+    } then {
+      b10 = k3 map(b9[4]) over 1
+    }
+  }
   barrier
   b1 = k12 head_columns() over 1
   b1 -> "head.bias"
@@ -23,9 +32,15 @@ fn step_programs_round_trip() {
     let read = step(STEP).unwrap();
     assert_eq!(read.to_string(), STEP);
     assert_eq!(read.inputs[0], ("Digits.\"image\"".into(), BufferId(0)));
-    let barriers: Vec<(bool, usize, usize)> = read.launches.iter().map(|l| (l.barrier, l.kernel, l.points)).collect();
-    assert_eq!(barriers, [(false, 0, 16), (true, 12, 1)]);
-    assert_eq!(read.launches[0].writes, [BufferId(3), BufferId(4)]);
+    let [ItemText::Launch(first), ItemText::Loop(inner), ItemText::Launch(last)] = &read.items[..] else {
+        panic!("{read:?}")
+    };
+    assert_eq!((first.barrier, first.kernel, first.points), (false, 0, 16));
+    assert_eq!((last.barrier, last.kernel, last.points), (true, 12, 1));
+    assert_eq!(first.writes, [BufferId(3).into(), BufferId(4).into()]);
+    assert_eq!((inner.length, inner.reverse, inner.items.len()), (3, true, 2));
+    let flag = Arg { buffer: BufferId(5), offset: 0, steps: vec![Step { depth: 0, pick: Pick::Odd, stride: 1 }] };
+    assert_eq!(inner.condition, Some(Condition { flag, barrier: true }));
     assert_eq!(read.outputs[1], (BufferId(4), "loss is finite".into()));
 }
 
@@ -45,6 +60,9 @@ fn errors_name_the_line() {
     fails("step \"s\" {\n b1 = rows() over 3\n}", "line 2: expected a kernel, found Word(\"rows\")");
     fails("step \"s\" {\n barrier\n}", "line 3: expected a buffer, found Sign('}')");
     fails("step \"s\" {", "expected a buffer, found the end");
+    fails("step \"s\" {\n loop 3 while {", "line 2: expected a buffer, found Sign('{')");
+    fails("step \"s\" {\n b1[j0 * 3] = k0 map() over 1\n}", "line 2: expected a loop, found Word(\"j0\")");
+    fails("step \"s\" {\n b1[i0 * 3 +] = k0 map() over 1\n}", "line 2: expected an element, found Sign(']')");
     let wrong = "b0 i32[], 64 bytes, heap 3: \"x\"\narena of 0 bytes";
     assert_eq!(
         buffers(wrong),

@@ -1,0 +1,64 @@
+//! From which launch to which a buffer must keep its contents.
+
+use crate::schedule::{BufferId, Item, StepProgram, launches};
+
+/// Launches from the first to the last that touch each buffer; results live to the end. What is touched in a loop and
+/// elsewhere lives through all of the loop; what only one loop touches is written and read within an iteration.
+pub fn lives(program: &StepProgram) -> Vec<Option<(usize, usize)>> {
+    let mut finder = Finder { loops: vec![], touches: vec![vec![]; program.buffers.len()] };
+    finder.items(&program.items, 0);
+    let mut lives: Vec<_> = finder.touches.iter().map(|touches| life(touches)).collect();
+    for output in &program.outputs {
+        for buffer in std::iter::once(output.buffer).chain(output.weight) {
+            if let Some(life) = &mut lives[buffer.0 as usize] {
+                life.1 = usize::MAX;
+            }
+        }
+    }
+    lives
+}
+
+/// The loops around a touch, outermost first, as their ranges of launches; then the launch.
+type Touch = Vec<(usize, usize)>;
+
+struct Finder {
+    loops: Touch,
+    touches: Vec<Vec<Touch>>,
+}
+
+impl Finder {
+    /// Gives the number of the launch after these.
+    fn items(&mut self, items: &[Item], mut number: usize) -> usize {
+        for item in items {
+            match item {
+                Item::Launch(launch) => {
+                    launch.args.iter().for_each(|arg| self.touch(arg.buffer, number));
+                    number += 1;
+                }
+                Item::Loop(inner) => {
+                    let end = number + launches(&inner.items).len();
+                    self.loops.push((number, end.max(number + 1) - 1));
+                    inner.condition.iter().for_each(|c| self.touch(c.flag.buffer, number));
+                    self.items(&inner.items, number);
+                    self.loops.pop();
+                    number = self.items(&inner.after, end);
+                }
+            }
+        }
+        number
+    }
+
+    fn touch(&mut self, buffer: BufferId, number: usize) {
+        let touch = self.loops.iter().copied().chain([(number, number)]).collect();
+        self.touches[buffer.0 as usize].push(touch);
+    }
+}
+
+/// The union of what all touches keep alive: the outermost loop around one that is not around all.
+fn life(touches: &[Touch]) -> Option<(usize, usize)> {
+    let first = touches.first()?;
+    let common = |depth: &usize| touches.iter().all(|t| t.len() > depth + 1 && t[*depth] == first[*depth]);
+    let depth = (0..first.len()).take_while(common).count();
+    let ranges = touches.iter().map(|t| t[depth]);
+    ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+}
