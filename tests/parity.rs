@@ -26,7 +26,20 @@ const DEFAULT: MachineOptions = MachineOptions {
 };
 
 /// The first prefixes that match name the group of a fixture, one test each.
-const GROUPS: [&str; 7] = ["conv_", "dense_", "loss_", "optim_", "schedule_", "clip_", ""];
+const GROUPS: [&str; 12] = [
+    "attention_",
+    "position_",
+    "transformer_",
+    "bert_",
+    "t5_",
+    "conv_",
+    "dense_",
+    "loss_",
+    "optim_",
+    "schedule_",
+    "clip_",
+    "",
+];
 
 fn group(name: &str) -> &'static str {
     GROUPS.iter().find(|g| name.starts_with(**g)).expect("the last takes all")
@@ -81,6 +94,31 @@ fn near(fixture: &Fixture, what: &str, found: &[f64], expected: &[f64], toleranc
         None => Ok(()),
         Some(i) => Err(format!("{}: {what}[{i}]: {}, PyTorch has {}", fixture.name, found[i], expected[i])),
     }
+}
+
+#[test]
+fn attention() {
+    check_group("attention_");
+}
+
+#[test]
+fn positions() {
+    check_group("position_");
+}
+
+#[test]
+fn transformer_layers() {
+    check_group("transformer_");
+}
+
+#[test]
+fn bert() {
+    check_group("bert_");
+}
+
+#[test]
+fn t5() {
+    check_group("t5_");
 }
 
 #[test]

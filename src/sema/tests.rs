@@ -7,22 +7,11 @@ use crate::source::{FileId, SourceMap};
 use crate::syntax::ast;
 
 /// The standard library as shipped.
-const STD: [(&str, &str); 10] = [
-    ("std/activations.nn", include_str!("../../std/activations.nn")),
-    ("std/conv.nn", include_str!("../../std/conv.nn")),
-    ("std/dense.nn", include_str!("../../std/dense.nn")),
-    ("std/dropout.nn", include_str!("../../std/dropout.nn")),
-    ("std/init.nn", include_str!("../../std/init.nn")),
-    ("std/loss.nn", include_str!("../../std/loss.nn")),
-    ("std/norm.nn", include_str!("../../std/norm.nn")),
-    ("std/optim.nn", include_str!("../../std/optim.nn")),
-    ("std/pool.nn", include_str!("../../std/pool.nn")),
-    ("std/schedule.nn", include_str!("../../std/schedule.nn")),
-];
+const STD: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/stdlib.rs"));
 
 thread_local! {
     /// Parsed once: file numbers from 1 on.
-    static LIBRARY: Vec<ast::File> = (1..).zip(STD).map(|(id, (_, text))| parse(FileId(id), text)).collect();
+    static LIBRARY: Vec<ast::File> = (1..).zip(STD.iter().copied()).map(|(id, (_, text))| parse(FileId(id), text)).collect();
 }
 
 fn parse(id: FileId, text: &str) -> ast::File {

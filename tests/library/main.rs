@@ -1,5 +1,6 @@
 //! The standard library: its files parse, its definitions check in programs, and it computes what it should.
 
+mod attention;
 mod codes;
 mod definitions;
 mod training;

@@ -15,7 +15,7 @@ fn graph(program: &str) -> Graph {
     expand_grads(lower::bind(&graph, &Bindings::new()).expect("all dimensions are known"))
 }
 
-fn floats(shape: &[usize], values: &[f64]) -> Tensor {
+pub fn floats(shape: &[usize], values: &[f64]) -> Tensor {
     Tensor::new(shape.to_vec(), Data::F64(values.to_vec())).expect("as many values as the shape says")
 }
 
@@ -24,7 +24,7 @@ fn ints(values: &[i32]) -> Tensor {
 }
 
 /// The outputs of `body` as the `forward` of a model with these parameters, in one list.
-fn outputs(params: &str, body: &str, args: &[(&str, Tensor)], precision: Precision) -> Vec<f64> {
+pub fn outputs(params: &str, body: &str, args: &[(&str, Tensor)], precision: Precision) -> Vec<f64> {
     let program = format!("model M() {{\n  fn forward({params}) {{\n    {body}\n  }}\n}}\n");
     let results = interp::run(&graph(&program), args, precision).expect("it runs");
     results.iter().flat_map(Tensor::to_f64).collect()

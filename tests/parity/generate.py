@@ -29,8 +29,8 @@ def f32(a):
 
 
 def flat(t):
-    """A float32 tensor that leads with PyTorch's layout, as a list."""
-    return [float(np.float32(v)) for v in np.asarray(t.detach() if torch.is_tensor(t) else t).reshape(-1)]
+    """A float32 tensor that leads with PyTorch's layout, as a list of the shortest decimals that give its numbers."""
+    return [float(str(np.float32(v))) for v in np.asarray(t.detach() if torch.is_tensor(t) else t).reshape(-1)]
 
 
 class Case:
@@ -51,7 +51,7 @@ class Case:
         same = lambda t: t
         params = {k: (v if isinstance(v, tuple) else (v, same)) for k, v in self.params.items()}
         buffers = {k: (v if isinstance(v, tuple) else (v, same)) for k, v in (self.buffers or {}).items()}
-        tensors = [t for t, _ in params.values()]
+        tensors = list({id(t): t for t, _ in params.values()}.values())
         start = {k: {"shape": list(f(t).shape), "data": flat(f(t))} for k, (t, f) in {**params, **buffers}.items()}
         if self.module:
             self.module.eval()
@@ -75,7 +75,7 @@ class Case:
                     sched.step()
         after = {k: flat(f(t)) for k, (t, f) in {**params, **buffers}.items()}
         columns = {k: {"dtype": "f32" if v.dtype.kind == "f" else "i32", "shape": list(v.shape),
-                       "data": [float(x) if v.dtype.kind == "f" else int(x) for x in v.reshape(-1)]}
+                       "data": flat(v) if v.dtype.kind == "f" else [int(x) for x in v.reshape(-1)]}
                    for k, v in self.columns.items()}
         return {"program": self.program, "optimizer": self.optimizer[0], "columns": columns, "start": start,
                 "forward": {"shape": list(out.shape), "data": flat(out)}, "grads": grads, "losses": losses,
@@ -374,13 +374,14 @@ def mnist_cnn():
 mnist_cnn()
 
 
-def main():
+def main(cases):
+    """Writes the fixtures of these cases."""
     OUT.mkdir(exist_ok=True)
-    for name, case in CASES.items():
+    for name, case in cases.items():
         text = json.dumps({"torch": torch.__version__.split("+")[0], **case.fixture()})
         (OUT / f"{name}.json").write_text(text + "\n")
-    print(len(CASES), "fixtures,", sum(f.stat().st_size for f in OUT.iterdir()) // 1024, "KiB")
+    print(len(cases), "fixtures,", sum((OUT / f"{n}.json").stat().st_size for n in cases) // 1024, "KiB")
 
 
 if __name__ == "__main__":
-    main()
+    main(CASES)
