@@ -27,6 +27,7 @@ pub mod model;
 mod optimizer;
 mod param;
 mod phase;
+mod pipeline;
 mod probe;
 mod scope;
 mod settings;

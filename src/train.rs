@@ -3,6 +3,7 @@
 //! Nothing here knows the language: it runs a checked [`Model`](crate::sema::model::Model) through phases that the
 //! driver compiled. Files are replaced atomically; an interrupted run leaves a checkpoint it can go on from.
 
+mod assemble;
 pub mod batches;
 pub mod checkpoint;
 pub mod console;

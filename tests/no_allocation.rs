@@ -52,9 +52,10 @@ fn a_step_allocates_nothing() {
 fn check(run: &Run, kind: PhaseKind) {
     let phase = phase_of(run.train, kind).unwrap();
     let sources = Sources::open(run.model(), &run.program_folder()).unwrap();
-    let compile: Box<Compile> = Box::new(|p, batch, rows| run.compiler.compile(p, batch, rows));
+    let compile: Box<Compile> = Box::new(|p, sizes| run.compiler.compile(p, sizes));
     let mut runner = PhaseRunner::new(phase, &sources, &compile).unwrap();
-    let rows: Vec<i32> = runner.rows.iter().take(phase.pipeline.batch).map(|&r| r as i32).collect();
+    let mut rows = vec![];
+    runner.epoch(None).rows(0, &mut rows);
     let mut metrics = Metrics::default();
     let mut before = 0;
     for step in 1..=8 {

@@ -28,9 +28,10 @@ const WARM_UP: u64 = 50;
 pub fn steps(run: &Run, seconds: f64) -> Result<Timing, Diagnostic> {
     let phase = phase_of(run.train, PhaseKind::Step).ok_or_else(|| crate::train::fit::errors::no_step(run.train))?;
     let sources = Sources::open(run.model(), &run.program_folder())?;
-    let compile: Box<Compile> = Box::new(|p, batch, rows| run.compiler.compile(p, batch, rows));
+    let compile: Box<Compile> = Box::new(|p, sizes| run.compiler.compile(p, sizes));
     let mut runner = PhaseRunner::new(phase, &sources, &compile)?;
-    let rows: Vec<i32> = runner.rows.iter().take(phase.pipeline.batch).map(|&r| r as i32).collect();
+    let mut rows = vec![];
+    runner.epoch(None).rows(0, &mut rows);
     let scalars = |step| Scalars { step, total: 1_000_000, epoch: 1, seed: run.train.settings.seed };
     let mut done = 0;
     let mut step = || {
@@ -52,7 +53,7 @@ pub fn steps(run: &Run, seconds: f64) -> Result<Timing, Diagnostic> {
     }
     times.sort_by(f64::total_cmp);
     let losses = [losses[0], losses[1], losses[WARM_UP as usize - 1]];
-    let kernels = kernels(runner.executable(rows.len())?, phase)?;
+    let kernels = kernels(runner.prepare(&rows)?, phase)?;
     Ok(Timing { milliseconds: times[times.len() / 2], losses, first, kernels })
 }
 

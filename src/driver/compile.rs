@@ -9,7 +9,7 @@ use crate::ops::dim::{Bindings, Dim};
 use crate::passes;
 use crate::runtime::{Executable, Pool, RunOptions, StateStore};
 use crate::schedule::{self, StepProgram};
-use crate::sema::model::{Param, ParamKind, Phase};
+use crate::sema::model::{Param, ParamKind, Phase, Sizes};
 use crate::tensor::{Graph, InputRole, Origin};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -85,12 +85,12 @@ impl Compiler {
         self.backend.notes()
     }
 
-    /// Compiles a phase for a batch size over columns of so many rows.
-    pub fn compile(&self, phase: &Phase, batch: usize, rows: usize) -> Result<Executable, Diagnostic> {
+    /// Compiles a phase for these sizes.
+    pub fn compile(&self, phase: &Phase, sizes: &Sizes) -> Result<Executable, Diagnostic> {
         if self.check_passes {
-            each_pass::check(phase, batch)?;
+            each_pass::check(phase, sizes.batch)?;
         }
-        let graph = tensor(&phase.graph, &bindings(phase, batch, rows))?;
+        let graph = tensor(&phase.graph, &phase.bindings(sizes))?;
         self.finish(optimized(graph)?)
     }
 
@@ -119,16 +119,6 @@ fn declare_targets(graph: &mut Graph, params: &[Param]) {
             graph.input(&param.path, role, param.ty.clone(), Origin::default());
         }
     }
-}
-
-pub fn bindings(phase: &Phase, batch: usize, rows: usize) -> Bindings {
-    let mut bindings = Bindings::new();
-    for (dim, value) in [(&phase.batch, batch), (&phase.rows, rows)] {
-        for symbol in dim.symbols() {
-            bindings.insert(symbol, value as i64);
-        }
-    }
-    bindings
 }
 
 /// Tensor IR as lowered: nothing differentiated, nothing optimised.

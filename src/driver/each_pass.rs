@@ -1,6 +1,6 @@
 //! `NNC_CHECK=each-pass`: a phase on a few made-up rows, interpreted before and after every pass.
 
-use super::compile::{bindings, internal, tensor};
+use super::compile::{internal, tensor};
 use crate::diag::Diagnostic;
 use crate::ops::{DType, Op, Type};
 use crate::pass::{FOLDED, run_interpreted};
@@ -15,7 +15,8 @@ const ROWS: usize = 4;
 /// # Errors
 /// E0950 names the pass that changes what the phase computes.
 pub fn check(phase: &Phase, batch: usize) -> Result<(), Diagnostic> {
-    let graph = tensor(&phase.graph, &bindings(phase, batch.min(ROWS), ROWS))?;
+    let sizes = phase.sizes(batch.min(ROWS), ROWS, ROWS);
+    let graph = tensor(&phase.graph, &phase.bindings(&sizes))?;
     let inputs = made_up(&graph);
     let inputs: Vec<(&str, Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t.clone())).collect();
     let graph = run_interpreted(graph, GRAD, &inputs, FOLDED).map_err(|e| internal("autodiff", &e))?;

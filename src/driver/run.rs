@@ -150,9 +150,15 @@ impl<'s> Run<'s> {
 
     /// What can be known of all phases before anything is written: their splits, and their batches.
     fn check_data(&self, sources: &Sources) -> Result<(), Diagnostic> {
-        let compile: Box<Compile> = Box::new(|p, batch, rows| self.compiler.compile(p, batch, rows));
+        let compile: Box<Compile> = Box::new(|p, sizes| self.compiler.compile(p, sizes));
         let mut phases = self.train.phases.iter().filter(|p| p.kind != PhaseKind::Predict);
         phases.try_for_each(|phase| PhaseRunner::new(phase, sources, &compile).map(drop))
+    }
+
+    fn say_left_out(&self, sources: &Sources) {
+        let mut notes: Vec<String> = self.train.phases.iter().filter_map(|p| sources.left_out(p)).collect();
+        notes.dedup();
+        notes.iter().for_each(|text| note(format_args!("note: {text}")));
     }
 
     /// Trains to the end; `started` is when the command began. Gives why it ended, and the scores of the tests.
@@ -169,7 +175,8 @@ impl<'s> Run<'s> {
             self.make_folder(&base)?;
         }
         note(format_args!("run {}", self.folder().display()));
-        let compile: Box<Compile> = Box::new(|p, batch, rows| self.compiler.compile(p, batch, rows));
+        self.say_left_out(&sources);
+        let compile: Box<Compile> = Box::new(|p, sizes| self.compiler.compile(p, sizes));
         let model = &session.model;
         let progress = self.progress.clone();
         let mut fit = Fit::new(model, self.train, self.state(), &self.folder, &sources, &compile, progress)?;
@@ -189,7 +196,7 @@ impl<'s> Run<'s> {
             return Err(errors::no_phase(self.train, kind));
         }
         let sources = Sources::open(&self.session.model, &self.session.folder())?;
-        let compile: Box<Compile> = Box::new(|p, batch, rows| self.compiler.compile(p, batch, rows));
+        let compile: Box<Compile> = Box::new(|p, sizes| self.compiler.compile(p, sizes));
         let mut results = vec![];
         for phase in phases {
             let mut runner = PhaseRunner::new(phase, &sources, &compile)?;
@@ -211,7 +218,7 @@ impl<'s> Run<'s> {
         let mut sets = self.session.model.data.iter().map(|d| (d, predict::columns(phase, &d.name)));
         let (data, columns) = sets.find(|(_, c)| !c.is_empty()).ok_or_else(|| errors::no_columns(phase))?;
         let set = DataSet::open_columns(data, path, &columns)?;
-        let compile: Box<Compile> = Box::new(|p, batch, rows| self.compiler.compile(p, batch, rows));
+        let compile: Box<Compile> = Box::new(|p, sizes| self.compiler.compile(p, sizes));
         predict::run(phase, data, &set, part, &compile, self.scalars(), print)
     }
 

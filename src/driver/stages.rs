@@ -1,7 +1,7 @@
 //! Any stage of any phase as text: `nnc ir`.
 
 use super::Session;
-use super::compile::{Backend, bindings, differentiated, generate, optimized, plan, tensor};
+use super::compile::{Backend, differentiated, generate, optimized, plan, tensor};
 use crate::codegen;
 use crate::diag::{Code, Diagnostic};
 use crate::ops::dim::Bindings;
@@ -54,6 +54,9 @@ pub struct Selection {
 /// A data set's rows where none is opened: only bounds of indices depend on them.
 const ROWS: usize = 1000;
 
+/// The longest row of a batch where no data is opened.
+pub const LENGTH: usize = 32;
+
 impl Session {
     /// The text of a stage.
     pub fn stage(&self, stage: Stage, selection: &Selection) -> Result<String, Diagnostic> {
@@ -86,7 +89,7 @@ impl Session {
         }
         let phase = self.phase(train, &selection.phase)?;
         let batch = selection.batch.unwrap_or(phase.pipeline.batch.max(1));
-        Ok((&phase.graph, bindings(phase, batch, ROWS)))
+        Ok((&phase.graph, phase.bindings(&phase.sizes(batch, ROWS, LENGTH))))
     }
 
     /// A `train` block by name, or the only one.

@@ -1,7 +1,8 @@
 //! `nnc summary`: layers, parameters, FLOPs, activation bytes, schedules and the planned peak.
 
 use super::Session;
-use super::compile::{Backend, bindings, optimized, plan, tensor};
+use super::compile::{Backend, optimized, plan, tensor};
+use super::stages::LENGTH;
 use crate::diag::Diagnostic;
 use crate::ops::dim::Bindings;
 use crate::ops::{Op, Type};
@@ -44,7 +45,7 @@ pub fn summarize(session: &Session, train: Option<&str>) -> Result<Summary, Diag
     let step = train.phases.iter().find(|p| p.kind == PhaseKind::Step);
     let step = step.ok_or_else(|| crate::train::fit::errors::no_step(train))?;
     let batch = step.pipeline.batch;
-    let symbols = bindings(step, batch, batch);
+    let symbols = step.bindings(&step.sizes(batch, batch, LENGTH));
     let mut forward = tensor(&step.graph, &symbols)?;
     let whole = optimized(forward.clone())?;
     keep_forward(&mut forward);

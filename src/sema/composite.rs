@@ -26,7 +26,8 @@ impl Checker {
             .collect();
         let types: Vec<Type<Dim>> = args.iter().map(|(_, x)| self.graph.emit.ty(*x).clone()).collect();
         let names: Vec<Rc<str>> = args.iter().map(|(n, _)| n.clone()).collect();
-        let (body, value) = self.region(&f.name.text, &names, &types, |c| c.eval_body(f));
+        let nodes: Vec<tensor::Value> = args.iter().map(|(_, x)| *x).collect();
+        let (body, value) = self.region(&f.name.text, &names, &types, Some(&nodes), |c| c.eval_body(f));
         let Some(layout) = Layout::of(&value) else {
             return if value.is_error() { Value::Error } else { self.report(composite_result(f, value.describe())) };
         };
@@ -38,7 +39,6 @@ impl Checker {
                 None => return Value::Error,
             }
         }
-        let nodes = args.iter().map(|(_, x)| *x).collect();
         let op = Op::Composite { name: f.name.text.to_string() };
         let emit = &mut self.graph.emit;
         let outputs = emit.graph.push(op, nodes, results, emit.origin.clone());
@@ -48,22 +48,29 @@ impl Checker {
         layout.rebuild(&outputs)
     }
 
-    /// Elaborates in a graph of its own whose inputs are locals of these names.
+    /// Elaborates in a graph of its own whose inputs are locals of these names. With the arguments that they stand for,
+    /// padded dimensions are minded in it.
     fn region(
         &mut self,
         name: &str,
         names: &[Rc<str>],
         types: &[Type<Dim>],
+        args: Option<&[tensor::Value]>,
         f: impl FnOnce(&mut Self) -> Value,
     ) -> (Graph<Dim>, Value) {
         let mut state = GraphState::new(name, GraphKind::Region);
         state.emit.origin = self.graph.emit.origin.clone();
         state.emit.ranges = self.graph.emit.ranges.clone();
+        let graph = &mut state.emit.graph;
+        let input =
+            |(name, ty): (&Rc<str>, &Type<Dim>)| graph.input(&**name, InputRole::Arg, ty.clone(), Origin::default());
+        let inputs: Vec<tensor::Value> = names.iter().zip(types).map(input).collect();
+        if let Some(args) = args {
+            state.emit.ragged = self.graph.emit.ragged_in_region(args, &inputs);
+        }
         let (state, value) = self.with_graph(state, |c| {
             c.in_scope(|c| {
-                for (name, ty) in names.iter().zip(types) {
-                    let origin = Origin::default();
-                    let node = c.graph.emit.graph.input(&**name, InputRole::Arg, ty.clone(), origin);
+                for (name, node) in names.iter().zip(inputs) {
                     let value = Value::Tensor(node);
                     c.frame().declare(Local { name: name.clone(), value, is_var: false, span: Span::default() });
                 }
@@ -87,7 +94,7 @@ impl Checker {
         let names: Vec<Rc<str>> = args.0.iter().cloned().chain(vjp.names.iter().map(|n| n.text.clone())).collect();
         // A bool or integer result has no adjoint of its own kind; it is given zeros of its type.
         let types: Vec<Type<Dim>> = [args.1, results, results].concat();
-        let (mut graph, value) = self.region(&f.name.text, &names, &types, |c| c.eval_block(&vjp.body));
+        let (mut graph, value) = self.region(&f.name.text, &names, &types, None, |c| c.eval_block(&vjp.body));
         let wanted: Vec<&Type<Dim>> = args.1.iter().filter(|t| t.dtype.is_float()).collect();
         if value.is_error() {
             return None;

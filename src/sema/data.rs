@@ -1,17 +1,25 @@
 //! `data` declarations: columns, fields as code over the stored row, and splits.
 
+mod columns;
+mod errors;
+mod lengths;
+mod source;
+
 use super::checker::{Checker, GraphKind, GraphState};
-use super::defs::{Def, did_you_mean, suggest};
-use super::model::{Column, Constant, Data};
+use super::defs::Def;
+use super::model::{Axis, Column, Data};
 use super::scope::{BoundDim, Frame};
 use super::splits;
 use super::value::Value;
-use crate::diag::{Code, Diagnostic};
 use crate::ops::dim::Dim;
 use crate::ops::{DType, Extent, Op, Type};
 use crate::source::Span;
-use crate::syntax::ast::{self, DimExpr, Expr, ExprKind, Member, TypeExpr, TypeKind};
+use crate::syntax::ast::{self, DimExpr, Expr, ExprKind, Member, TypeKind};
 use crate::tensor::{self, InputRole, Origin};
+use columns::Field;
+pub use lengths::{BatchLength, Sequences};
+use source::Source;
+pub use source::SourceKind;
 use std::rc::Rc;
 
 /// What `raw` gives while a field is elaborated.
@@ -20,8 +28,10 @@ pub struct Raw {
     data: Rc<str>,
     /// i32[B]: the rows of the batch.
     rows: tensor::Value,
-    /// Number of rows of the whole columns.
+    /// Number of rows of the batch, and of the whole columns.
+    size: Dim,
     count: Dim,
+    lengths: Rc<[BatchLength]>,
     columns: Rc<[Column]>,
 }
 
@@ -45,36 +55,6 @@ impl DataInfo {
     }
 }
 
-#[derive(Clone, Debug)]
-struct Field {
-    name: ast::Name,
-    ty: TypeExpr,
-    /// Element type and shape of one row.
-    row: Type,
-    /// A field `x` without a conversion is `raw.x`.
-    value: Option<Expr>,
-}
-
-/// Kind, path and options of a source.
-type Source = (&'static SourceKind, String, Vec<(String, Constant)>);
-
-/// Stored parts that a source has by itself, and its columns where they are fixed.
-pub struct SourceKind {
-    pub name: &'static str,
-    pub parts: &'static [&'static str],
-    columns: Option<&'static [&'static str]>,
-}
-
-const SOURCES: [SourceKind; 3] = [
-    SourceKind { name: "idx", parts: &["train", "test"], columns: Some(&["image", "label"]) },
-    SourceKind { name: "csv", parts: &[], columns: None },
-    SourceKind { name: "tsv", parts: &[], columns: None },
-];
-
-/// Sources of the language that are not there yet.
-const PLANNED: [&str; 10] =
-    ["parquet", "npy", "npz", "images", "text", "jsonl", "wav", "synthetic", "safetensors", "json"];
-
 impl Checker {
     /// The declaration of this name, checked on first use; `None` after an error.
     pub fn data(&mut self, name: &str) -> Option<Rc<DataInfo>> {
@@ -90,10 +70,7 @@ impl Checker {
 
     fn check_data(&mut self, block: &ast::BlockItem) -> Option<DataInfo> {
         let name = super::call::block_name(block).to_string();
-        let (source, path, options) = self.check_source(block)?;
-        if let Some(condition) = block.constraints.first() {
-            self.report(super::unsupported::ragged("where", condition.span));
-        }
+        let Source { kind, path, options } = self.check_source(block)?;
         let (mut fields, mut broken_fields) = (vec![], vec![]);
         let (mut splits, mut broken_splits) = (vec![], false);
         for member in &block.members {
@@ -103,7 +80,7 @@ impl Checker {
                     None => broken_fields.push(m.name.text.clone()),
                 },
                 Member::Directive(d) if &*d.word.text == "split" => {
-                    let (found, broken) = splits::parse(self, d, source);
+                    let (found, broken) = splits::parse(self, d, kind);
                     splits.extend(found);
                     broken_splits |= broken;
                 }
@@ -113,114 +90,23 @@ impl Checker {
                     if let Member::Directive(d) = other {
                         broken_fields.push(d.word.text.clone());
                     }
-                    self.report(not_a_data_member(member_span(other)));
+                    self.report(errors::not_a_data_member(member_span(other)));
                 }
             }
         }
-        let columns = self.columns(source, &fields);
+        let columns = self.columns(kind, &fields);
+        let lengths = self.lengths(&fields, &block.constraints);
         if splits.is_empty() {
-            splits = splits::default_splits(source, block.span);
+            splits = splits::default_splits(kind, block.span);
         }
-        let model = Data { name, source: source.name.into(), path, options, columns, splits, span: block.span };
+        let source = kind.name.into();
+        let model = Data { name, source, path, options, columns, lengths, splits, span: block.span };
         let unreadable = block.members.iter().any(|m| matches!(m, Member::Error(_)));
         Some(DataInfo { model, fields, broken_fields, broken_splits, unreadable, span: block.span })
     }
 
-    fn check_source(&mut self, block: &ast::BlockItem) -> Option<Source> {
-        let Some(from) = &block.from else {
-            self.report(no_source(block));
-            return None;
-        };
-        let ExprKind::Call(callee, args) = &from.kind else {
-            self.report(bad_source(from.span));
-            return None;
-        };
-        let ExprKind::Name(name) = &callee.kind else {
-            self.report(bad_source(callee.span));
-            return None;
-        };
-        let Some(kind) = SOURCES.iter().find(|s| s.name == &*name.text) else {
-            let diag = if PLANNED.contains(&&*name.text) {
-                super::unsupported::source(&name.text, name.span)
-            } else {
-                unknown_source(name)
-            };
-            self.report(diag);
-            return None;
-        };
-        let mut path = None;
-        let mut options = vec![];
-        for arg in args {
-            let value = self.eval(&arg.value);
-            match (&arg.label, value) {
-                (None, Value::Str(text)) if path.is_none() => path = Some(text.to_string()),
-                (Some(label), value) => options.extend(constant(&value).map(|c| (label.text.to_string(), c))),
-                _ => {
-                    self.report(bad_source(arg.value.span));
-                }
-            }
-        }
-        if path.is_none() {
-            self.report(bad_source(from.span));
-        }
-        Some((kind, path?, options))
-    }
-
-    fn check_field(&mut self, m: &ast::TypedMember) -> Option<Field> {
-        let TypeKind::Named { name, shape } = &m.ty.kind else {
-            if m.ty.kind != TypeKind::Error {
-                self.report(not_a_field_type(m.ty.span));
-            }
-            return None;
-        };
-        let Some(dtype) = DType::from_name(&name.text) else {
-            let diag = super::types::wrong_name(name, shape.is_some());
-            self.report(diag.unwrap_or_else(|| not_a_field_type(m.ty.span)));
-            return None;
-        };
-        let mut dims = vec![];
-        for dim in shape.iter().flatten() {
-            match dim {
-                DimExpr::Dim(e) if self.unbound(e).is_empty() => dims.push(self.eval_int(e)?),
-                DimExpr::Dim(_) | DimExpr::Pack(_) => {
-                    self.report(super::unsupported::ragged(&m.name.text, m.ty.span));
-                    return None;
-                }
-            }
-        }
-        let dims = dims.into_iter().map(usize::constant).collect();
-        Some(Field { name: m.name.clone(), ty: m.ty.clone(), row: Type::new(dtype, dims), value: m.value.clone() })
-    }
-
-    /// The stored columns that the fields read.
-    fn columns(&mut self, source: &SourceKind, fields: &[Field]) -> Vec<Column> {
-        let mut columns: Vec<Column> = vec![];
-        for field in fields {
-            let mut names = vec![];
-            match &field.value {
-                Some(value) => raw_names(value, &mut names),
-                None => names.push(field.name.clone()),
-            }
-            for name in names {
-                if let Some(known) = source.columns
-                    && !known.contains(&&*name.text)
-                {
-                    self.report(unknown_column(&name, source.name, known));
-                    continue;
-                }
-                let ty = stored_type(source, field);
-                match columns.iter_mut().find(|c| c.name == *name.text) {
-                    Some(column) if ty.dtype.is_float() => column.ty.dtype = ty.dtype,
-                    Some(_) => {}
-                    None => columns.push(Column { name: name.text.to_string(), ty, span: name.span }),
-                }
-            }
-        }
-        columns
-    }
-
     /// A field of a data set for the rows of a batch: `[B, …]`.
-    pub fn field(&mut self, data: &DataInfo, name: &ast::Name, batch: &Batch) -> Value {
+    pub fn field(&mut self, data: &DataInfo, name: &ast::Name, batch: &mut Batch) -> Value {
         if data.broken_fields.contains(&name.text) {
             return Value::Error;
         }
@@ -229,31 +115,59 @@ impl Checker {
                 return Value::Error;
             }
             let names: Vec<&str> = data.fields.iter().map(|f| &*f.name.text).collect();
-            return self.report(unknown_field(name, &data.model.name, data.span, &names));
+            return self.report(errors::unknown_field(name, &data.model.name, data.span, &names));
         };
+        let lengths = self.batch_lengths(data, batch);
         let mut frame = Frame::new(super::scope::Owner::None);
+        frame.dims.push(("B".into(), BoundDim { dim: batch.size.clone(), span: name.span }));
+        frame.dims.extend(lengths.iter().map(|l| l.bound(name.span)));
         frame.raw = Some(Raw {
             data: (&*data.model.name).into(),
             rows: batch.rows,
+            size: batch.size.clone(),
             count: batch.count.clone(),
+            lengths: lengths.clone().into(),
             columns: data.model.columns.clone().into(),
         });
-        frame.dims.push(("B".into(), BoundDim { dim: batch.size.clone(), span: name.span }));
-        self.in_frame(frame, |c| c.field_value(field))
+        let value = self.in_frame(frame, |c| c.field_value(field));
+        if let (Value::Tensor(x), Some(phase), Some(name)) = (&value, &mut self.phase, field.varying()) {
+            let length = lengths.into_iter().find(|l| l.padded.name == name);
+            phase.sequences.extend(length.map(|l| (*x, l)));
+        }
+        value
+    }
+
+    /// The varying dimensions of a data set in a batch: made once, and known by name in the phase.
+    fn batch_lengths(&mut self, data: &DataInfo, batch: &mut Batch) -> Vec<BatchLength> {
+        if let Some((_, known)) = batch.opened.iter().find(|(n, _)| *n == data.model.name) {
+            return known.clone();
+        }
+        let lengths = self.open_lengths(data, &batch.size, &batch.pads);
+        let dims: Vec<_> = lengths.iter().map(|l| l.bound(data.span)).collect();
+        self.frame().dims.extend(dims);
+        batch.opened.push((data.model.name.clone(), lengths.clone()));
+        lengths
     }
 
     /// Elaborates all fields in a graph of their own, for their errors.
     pub fn check_fields(&mut self, data: &DataInfo) {
-        let (size, count) = (self.fresh_symbol("B"), self.fresh_symbol("rows"));
-        let mut state = GraphState::new(&data.model.name, GraphKind::Phase);
-        let ty = Type::new(DType::I32, vec![size.clone()]);
-        let rows = state.emit.graph.input("rows", InputRole::Rows, ty, Origin::default());
-        let batch = Batch { rows, size, count };
+        let state = GraphState::new(&data.model.name, GraphKind::Phase);
         self.with_graph(state, |c| {
-            for field in &data.fields {
-                c.field(data, &field.name, &batch);
-            }
+            let mut batch = c.new_batch(Origin::default());
+            c.in_frame(Frame::new(super::scope::Owner::None), |c| {
+                for field in &data.fields {
+                    c.field(data, &field.name, &mut batch);
+                }
+            })
         });
+    }
+
+    /// A batch of open size, with the input for its rows.
+    pub fn new_batch(&mut self, origin: Origin) -> Batch {
+        let (size, count) = (self.fresh_symbol("B"), self.fresh_symbol("rows"));
+        let ty = Type::new(DType::I32, vec![size.clone()]);
+        let rows = self.graph.emit.graph.input("rows", InputRole::Rows, ty, origin);
+        Batch { rows, size, count, pads: vec![], opened: vec![] }
     }
 
     fn field_value(&mut self, field: &Field) -> Value {
@@ -262,9 +176,9 @@ impl Checker {
             None => (self.raw_column(&field.name), field.name.span),
         };
         // A bare column takes the declared type; what was computed must have it.
-        let value = match (&value, &field.value) {
-            (Value::Tensor(x), bare) if bare.as_ref().is_none_or(is_raw_column) => {
-                let result = self.emit(span).cast(*x, field.row.dtype).map(Value::Tensor);
+        let value = match &value {
+            Value::Tensor(x) if field.is_bare() => {
+                let result = self.emit(span).cast(*x, field.dtype).map(Value::Tensor);
                 self.settle(result)
             }
             _ => value,
@@ -273,7 +187,7 @@ impl Checker {
         let mut dims = vec![DimExpr::Dim(batch_name(field.ty.span))];
         dims.extend(shape.iter().flatten().cloned());
         let what = format!("the field `{}`", field.name.text);
-        self.convert_tensor(value, span, (field.row.dtype, &dims, field.ty.span), &what)
+        self.convert_tensor(value, span, (field.dtype, &dims, field.ty.span), &what)
     }
 
     /// `raw.name`: the column's rows of this batch.
@@ -281,21 +195,45 @@ impl Checker {
         let Some(raw) = self.frame().raw.clone() else { return Value::Error };
         // An unknown column was reported with the declaration.
         let Some(column) = raw.columns.iter().find(|c| c.name == *name.text) else { return Value::Error };
-        let path: Rc<str> = format!("{}.{}", raw.data, name.text).into();
-        let whole = match self.graph.current.get(&path) {
-            Some(&node) => node,
-            None => {
-                let rows = column.ty.shape.iter().map(|&n| Dim::constant(n as i64));
-                let shape = std::iter::once(raw.count.clone()).chain(rows).collect();
-                let origin = Origin { layer: None, span: column.span };
-                let ty = Type::new(column.ty.dtype, shape);
-                let node = self.graph.emit.graph.input(&*path, InputRole::Column, ty, origin);
-                self.graph.current.insert(path, node);
-                node
-            }
-        };
+        if column.varying().is_some() {
+            return self.padded_column(&raw, column);
+        }
+        let shape = column.shape.iter().filter_map(|a| raw.dim(a));
+        let ty = Type::new(column.dtype, std::iter::once(raw.count.clone()).chain(shape).collect());
+        let whole = self.column_input(&raw, column, InputRole::Column, ty);
         let result = self.emit(name.span).op(Op::Take { axis: 0 }, &[whole, raw.rows]).map(Value::Tensor);
         self.settle(result)
+    }
+
+    /// A column whose rows are put together for each batch, padded with zeros.
+    fn padded_column(&mut self, raw: &Raw, column: &Column) -> Value {
+        let Some(shape) = column.shape.iter().map(|a| raw.dim(a)).collect::<Option<Vec<_>>>() else {
+            // The length has no value that fulfils its conditions, which is reported.
+            return Value::Error;
+        };
+        let ty = Type::new(column.dtype, std::iter::once(raw.size.clone()).chain(shape).collect());
+        Value::Tensor(self.column_input(raw, column, InputRole::Arg, ty))
+    }
+
+    /// The input for a column, made on first use.
+    fn column_input(&mut self, raw: &Raw, column: &Column, role: InputRole, ty: Type<Dim>) -> tensor::Value {
+        let path: Rc<str> = format!("{}.{}", raw.data, column.name).into();
+        if let Some(&node) = self.graph.current.get(&path) {
+            return node;
+        }
+        let origin = Origin { layer: None, span: column.span };
+        let node = self.graph.emit.graph.input(&*path, role, ty, origin);
+        self.graph.current.insert(path, node);
+        node
+    }
+}
+
+impl Raw {
+    fn dim(&self, axis: &Axis) -> Option<Dim> {
+        match axis {
+            Axis::Fixed(n) => Some(Dim::constant(*n as i64)),
+            Axis::Varying(name) => self.lengths.iter().find(|l| l.padded.name == *name).map(|l| l.padded.dim.clone()),
+        }
     }
 }
 
@@ -304,66 +242,15 @@ pub struct Batch {
     pub rows: tensor::Value,
     pub size: Dim,
     pub count: Dim,
-}
-
-/// What the source stores for a field: idx bytes of the field's shape; csv one number for each column that a formula
-/// uses, and for a field that is nothing but a column its shape (`x: f32[3]` reads x0, x1 and x2).
-fn stored_type(source: &SourceKind, field: &Field) -> Type {
-    let bare = field.value.as_ref().is_none_or(is_raw_column);
-    match source.name {
-        "idx" => Type::new(DType::U8, field.row.shape.clone()),
-        _ if bare && field.row.dtype.is_float() => Type::new(DType::F32, field.row.shape.clone()),
-        _ if bare => Type::new(DType::I32, field.row.shape.clone()),
-        _ if field.row.dtype.is_float() => Type::scalar(DType::F32),
-        _ => Type::scalar(DType::I32),
-    }
-}
-
-fn is_raw_column(expr: &Expr) -> bool {
-    match &expr.kind {
-        ExprKind::Field(base, _) => matches!(&base.kind, ExprKind::Name(n) if &*n.text == "raw"),
-        ExprKind::Paren(inner) => is_raw_column(inner),
-        _ => false,
-    }
+    /// Multiples that the pipeline asks of padded lengths, by name.
+    pub pads: Vec<(String, usize)>,
+    /// The varying dimensions, by data set.
+    pub opened: Vec<(String, Vec<BatchLength>)>,
 }
 
 fn batch_name(span: Span) -> Expr {
     let name = ast::Name { text: "B".into(), span };
     Expr { kind: ExprKind::Name(name), span }
-}
-
-/// Names `x` of `raw.x`.
-fn raw_names(expr: &Expr, names: &mut Vec<ast::Name>) {
-    match &expr.kind {
-        ExprKind::Field(_, name) if is_raw_column(expr) => names.push(name.clone()),
-        ExprKind::Field(base, _) | ExprKind::Paren(base) | ExprKind::Unary(_, base) => raw_names(base, names),
-        ExprKind::Call(callee, args) => {
-            raw_names(callee, names);
-            args.iter().for_each(|a| raw_names(&a.value, names));
-        }
-        ExprKind::Index(base, _) => raw_names(base, names),
-        ExprKind::Binary(_, a, b) | ExprKind::Pipe(a, b) => {
-            raw_names(a, names);
-            raw_names(b, names);
-        }
-        ExprKind::List(items) => items.iter().for_each(|item| {
-            if let ast::ListElem::Expr(e) = item {
-                raw_names(e, names);
-            }
-        }),
-        _ => {}
-    }
-}
-
-fn constant(value: &Value) -> Option<Constant> {
-    Some(match value {
-        Value::Dim(d) => Constant::Int(d.known()?),
-        Value::Float(v) => Constant::Float(*v),
-        Value::Bool(b) => Constant::Bool(*b),
-        Value::Str(s) => Constant::Str(s.to_string()),
-        Value::List(items) => Constant::List(items.iter().map(constant).collect::<Option<_>>()?),
-        _ => return None,
-    })
 }
 
 fn member_span(member: &Member) -> Span {
@@ -374,56 +261,5 @@ fn member_span(member: &Member) -> Span {
         Member::If { span, .. } | Member::Every { span, .. } | Member::Error(span) => *span,
         Member::Each(e) => e.word.span,
         Member::Directive(d) => d.word.span,
-    }
-}
-
-fn no_source(block: &ast::BlockItem) -> Diagnostic {
-    let span = block.name.as_ref().map_or(block.word.span, |n| n.span);
-    Diagnostic::error(Code(514), "this data has no source")
-        .label(span, "where does it come from?")
-        .help("write `data Name from csv(\"file.csv\") { … }`")
-}
-
-fn bad_source(span: Span) -> Diagnostic {
-    Diagnostic::error(Code(514), "a source is a call with a path")
-        .label(span, "expected something like `idx(\"data/mnist\")`")
-}
-
-fn unknown_source(name: &ast::Name) -> Diagnostic {
-    let names = SOURCES.iter().map(|s| s.name).chain(PLANNED);
-    let diag = Diagnostic::error(Code(514), format!("`{}` is not a data source", name.text))
-        .label(name.span, "unknown source");
-    match suggest(&name.text, names) {
-        None => diag.help("the sources are `idx` and `csv`"),
-        found => did_you_mean(diag, name.span, found),
-    }
-}
-
-fn not_a_field_type(span: Span) -> Diagnostic {
-    Diagnostic::error(Code(520), "a field has a tensor type of known size")
-        .label(span, "expected a type such as `f32[28, 28, 1]`")
-}
-
-fn not_a_data_member(span: Span) -> Diagnostic {
-    Diagnostic::error(Code(524), "this does not belong in a data declaration")
-        .label(span, "expected a field `name: type = conversion` or a `split`")
-}
-
-fn unknown_column(name: &ast::Name, source: &str, known: &[&str]) -> Diagnostic {
-    let diag = Diagnostic::error(Code(515), format!("`{source}` data has no column `{}`", name.text))
-        .label(name.span, "unknown column");
-    match suggest(&name.text, known.iter().copied()) {
-        None => diag.help(format!("its columns are `{}`", known.join("`, `"))),
-        found => did_you_mean(diag, name.span, found),
-    }
-}
-
-fn unknown_field(name: &ast::Name, data: &str, declared: Span, known: &[&str]) -> Diagnostic {
-    let diag = Diagnostic::error(Code(507), format!("`{data}` has no field `{}`", name.text))
-        .label(name.span, "unknown field")
-        .label(declared, "the data");
-    match suggest(&name.text, known.iter().copied()) {
-        None => diag.help(format!("its fields are `{}`", known.join("`, `"))),
-        found => did_you_mean(diag, name.span, found),
     }
 }

@@ -13,6 +13,7 @@ pub mod error;
 mod index;
 mod movement;
 mod pattern;
+mod ragged;
 mod reduce;
 mod window;
 
@@ -21,6 +22,7 @@ mod tests;
 
 pub use index::Index;
 pub use pattern::Pattern;
+pub use ragged::Ragged;
 pub use reduce::Over;
 pub use window::{Padding, WindowSpec};
 
@@ -44,6 +46,8 @@ pub struct Emit {
     pub scalars: HashMap<Rc<str>, Node>,
     /// What `where T in 2..=128` says of dimensions; all others are at least 1.
     pub ranges: HashMap<Symbol, (i64, i64)>,
+    /// Padded dimensions, over which nothing may be summed without a mask.
+    pub ragged: Ragged,
     /// How many random draws each layer instance has made.
     draws: HashMap<Rc<str>, u64>,
 }
@@ -55,6 +59,7 @@ impl Emit {
             origin: Origin::default(),
             scalars: HashMap::new(),
             ranges: HashMap::new(),
+            ragged: Ragged::default(),
             draws: HashMap::new(),
         }
     }
@@ -80,6 +85,7 @@ impl Emit {
         let types: Vec<&Type<Dim>> = args.iter().map(|&a| self.graph.ty(a)).collect();
         let results =
             shape::infer(&op, &types).map_err(|e| error::shape_rule(self.origin.span, &e.to_string(), &types))?;
+        self.check_padding(&op, args)?;
         Ok(self.graph.push(op, args.to_vec(), results.unwrap_or_default(), self.origin.clone()))
     }
 

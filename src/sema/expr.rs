@@ -60,6 +60,10 @@ impl Checker {
                 None => self.report(no_record_field(name, &fields)),
             },
             Value::Instance(id) => self.member_of(id, name),
+            Value::Tensor(x) => match self.sequence_field(x, name) {
+                Some(value) => value,
+                None => self.report(no_fields(name, "a tensor")),
+            },
             Value::Error => Value::Error,
             Value::Data(data) => {
                 let is_split = self.data(&data).is_some_and(|d| d.model.splits.iter().any(|s| *s.name == *name.text));

@@ -5,7 +5,7 @@ use super::arith::compare_ints;
 use super::weights::Load;
 use crate::diag::Diagnostic;
 use crate::ops::dim::{Bindings, Dim};
-use crate::ops::{Compare, Type};
+use crate::ops::{Compare, DType, Type};
 use crate::source::Span;
 use crate::tensor::Graph;
 
@@ -31,16 +31,72 @@ pub struct Data {
     pub path: String,
     pub options: Vec<(String, Constant)>,
     pub columns: Vec<Column>,
+    /// The dimensions that vary from row to row.
+    pub lengths: Vec<Length>,
     pub splits: Vec<Split>,
     pub span: Span,
 }
 
-/// One stored column that fields read as `raw.name`. The stored row must have this shape, axes of length 1 aside.
+/// One column of numbers that fields read. The stored row must have this shape, axes of length 1 aside.
 #[derive(Clone, Debug)]
 pub struct Column {
+    /// Unique in the data set: `label` for `raw.label`.
     pub name: String,
-    pub ty: Type,
+    /// The stored column.
+    pub stored: String,
+    pub dtype: DType,
+    /// The shape of one row; at most one axis varies.
+    pub shape: Vec<Axis>,
     pub span: Span,
+}
+
+/// One axis of a stored row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Axis {
+    Fixed(usize),
+    /// As long as each row says; the name of a [`Length`].
+    Varying(String),
+}
+
+impl Column {
+    /// The type of one row, where all rows have the same.
+    pub fn fixed(&self) -> Option<Type> {
+        let size = |a: &Axis| if let Axis::Fixed(n) = a { Some(*n) } else { None };
+        Some(Type::new(self.dtype, self.shape.iter().map(size).collect::<Option<_>>()?))
+    }
+
+    /// The axis that varies, and its name.
+    pub fn varying(&self) -> Option<(usize, &str)> {
+        let mut axes = self.shape.iter().enumerate();
+        axes.find_map(|(i, a)| if let Axis::Varying(name) = a { Some((i, name.as_str())) } else { None })
+    }
+
+    /// `f32[T, 12]`
+    pub fn describe(&self) -> String {
+        let axis = |a: &Axis| match a {
+            Axis::Fixed(n) => n.to_string(),
+            Axis::Varying(name) => name.clone(),
+        };
+        format!("{}[{}]", self.dtype, self.shape.iter().map(axis).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// A dimension that varies from row to row, with what the declaration's `where` says of it: each row's length is
+/// within `least..=most` and a multiple of `multiple`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Length {
+    pub name: String,
+    /// May be 0, for rows that may be empty.
+    pub least: usize,
+    pub most: Option<usize>,
+    pub multiple: usize,
+    pub span: Span,
+}
+
+impl Length {
+    pub fn allows(&self, n: usize) -> bool {
+        n >= self.least && self.most.is_none_or(|most| n <= most) && n.is_multiple_of(self.multiple)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -191,6 +247,8 @@ pub struct Phase {
     /// The symbol of the batch size in the graph, and of the number of rows of the columns.
     pub batch: Dim,
     pub rows: Dim,
+    /// The padded lengths of a batch.
+    pub padded: Vec<Padded>,
     /// What the batch size must fulfil.
     pub requirements: Vec<Requirement>,
     /// Run this phase every so often instead of once an epoch.
@@ -198,7 +256,52 @@ pub struct Phase {
     pub span: Span,
 }
 
+/// A dimension of the data as a phase sees it: the longest row of the batch, rounded up.
+#[derive(Clone, Debug)]
+pub struct Padded {
+    /// The name of a [`Length`].
+    pub name: String,
+    /// `multiple` times a symbol.
+    pub dim: Dim,
+    pub multiple: usize,
+}
+
+impl Padded {
+    /// The size of a batch whose longest row has this length.
+    pub fn size(&self, longest: usize) -> usize {
+        longest.max(1).next_multiple_of(self.multiple)
+    }
+
+    /// The name of the input with the lengths of the rows, i32[B].
+    pub fn lengths_input(data: &str, name: &str) -> String {
+        format!("{data}.lengths({name})")
+    }
+}
+
+/// The sizes that one batch gives the opaque dimensions of a phase.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sizes {
+    pub batch: usize,
+    /// Rows of the whole columns.
+    pub rows: usize,
+    /// One for each of [`Phase::padded`].
+    pub padded: Vec<usize>,
+}
+
 impl Phase {
+    /// Values of the symbols for these sizes.
+    pub fn bindings(&self, sizes: &Sizes) -> Bindings {
+        let symbols = |dim: &Dim, n: usize| dim.symbols().into_iter().map(move |s| (s, n as i64));
+        let own = symbols(&self.batch, sizes.batch).chain(symbols(&self.rows, sizes.rows));
+        let padded = self.padded.iter().zip(&sizes.padded);
+        own.chain(padded.flat_map(|(p, n)| symbols(&p.dim, n / p.multiple))).collect()
+    }
+
+    /// Sizes for where no data is open: rows as given, and padding to this length.
+    pub fn sizes(&self, batch: usize, rows: usize, length: usize) -> Sizes {
+        Sizes { batch, rows, padded: self.padded.iter().map(|p| p.size(length)).collect() }
+    }
+
     /// The first requirement that does not hold for batches of so many rows.
     pub fn unmet(&self, batch: usize) -> Option<&Requirement> {
         let bindings: Bindings = self.batch.symbols().into_iter().map(|s| (s, batch as i64)).collect();
@@ -231,5 +334,11 @@ pub struct Pipeline {
     pub shuffle: bool,
     pub batch: usize,
     pub drop_last: bool,
+    /// Multiples of the padded lengths, by the name of the dimension.
+    pub pads: Vec<(String, usize)>,
+    /// Batches of rows of similar length in this dimension.
+    pub bucket: Option<String>,
+    /// Leave out rows that cannot be read, instead of ending the run.
+    pub skip_bad: bool,
     pub span: Span,
 }

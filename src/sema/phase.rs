@@ -1,9 +1,9 @@
 //! `step`, `validate`, `test` and `predict`: a pipeline, fields in scope, and a body that becomes a graph.
 
 use super::checker::{Checker, GraphKind, GraphState};
-use super::data::{Batch, DataInfo};
+use super::data::{Batch, DataInfo, Sequences};
 use super::defs::{did_you_mean, suggest};
-use super::model::{Phase, PhaseKind, Pipeline, Requirement, Unit};
+use super::model::{Padded, Phase, PhaseKind, Pipeline, Requirement, Unit};
 use super::scope::{BoundDim, Frame};
 use super::value::Value;
 use crate::diag::{Code, Diagnostic};
@@ -11,7 +11,7 @@ use crate::ops::dim::Dim;
 use crate::ops::{DType, Type};
 use crate::source::Span;
 use crate::syntax::ast::{self, Each, Expr, ExprKind};
-use crate::tensor::{self, InputRole, Origin, OutputRole};
+use crate::tensor::{self, Origin, OutputRole};
 use std::rc::Rc;
 
 /// Name, value, role.
@@ -29,18 +29,22 @@ pub struct PhaseState {
     pub checks: Vec<(String, tensor::Value)>,
     /// What the batch size must fulfil.
     pub requirements: Vec<Requirement>,
+    /// Fields that vary in length, with their dimension.
+    pub sequences: Sequences,
 }
 
 impl PhaseState {
     fn new(kind: PhaseKind, size: Dim) -> PhaseState {
-        PhaseState { kind, size, reports: vec![], losses: vec![], checks: vec![], requirements: vec![] }
+        let sequences = Sequences::new();
+        PhaseState { kind, size, reports: vec![], losses: vec![], checks: vec![], requirements: vec![], sequences }
     }
 }
 
-/// What elaborating a phase gives beside its graph: the symbols of batch size and stored rows.
+/// What elaborating a phase gives beside its graph: the opaque dimensions.
 struct Elaborated {
     batch: Dim,
     rows: Dim,
+    padded: Vec<Padded>,
     requirements: Vec<Requirement>,
 }
 
@@ -68,30 +72,31 @@ impl Checker {
         let (state, found) = self.with_graph(state, |c| c.elaborate_phase(each, kind, pipeline.as_ref()));
         self.training = training;
         let graph = state.emit.graph;
-        let Elaborated { batch, rows, requirements } = found;
+        let Elaborated { batch, rows, mut padded, requirements } = found;
+        // Batches that differ only in lengths that the phase does not see are one shape.
+        padded.retain(|p| graph.types.iter().any(|t| t.shape.iter().any(|d| d.symbols() == p.dim.symbols())));
         let title = each.title.as_ref().map(|t| t.text.to_string());
         let (pipeline, span) = (pipeline?, each.word.span);
-        Some(Phase { kind, title, pipeline, graph, batch, rows, requirements, every, span })
+        Some(Phase { kind, title, pipeline, graph, batch, rows, padded, requirements, every, span })
     }
 
     fn elaborate_phase(&mut self, each: &Each, kind: PhaseKind, pipeline: Option<&Pipeline>) -> Elaborated {
-        let (size, count) = (self.fresh_symbol("B"), self.fresh_symbol("rows"));
-        let ty = Type::new(DType::I32, vec![size.clone()]);
         let origin = Origin { layer: None, span: each.word.span };
-        let rows = self.graph.emit.graph.input("rows", InputRole::Rows, ty, origin);
-        let batch = Batch { rows, size: size.clone(), count: count.clone() };
-        self.phase = Some(PhaseState::new(kind, size.clone()));
+        let mut batch = self.new_batch(origin);
+        batch.pads = pipeline.map(|p| p.pads.clone()).unwrap_or_default();
+        self.phase = Some(PhaseState::new(kind, batch.size.clone()));
         let mut frame = Frame::nested();
-        frame.dims.push(("B".into(), BoundDim { dim: size.clone(), span: each.word.span }));
+        frame.dims.push(("B".into(), BoundDim { dim: batch.size.clone(), span: each.word.span }));
         self.in_frame(frame, |c| {
-            c.declare_fields(each, kind, pipeline, &batch);
+            c.declare_fields(each, kind, pipeline, &mut batch);
             c.run_block(&each.body);
         });
         let requirements = self.finish_phase(each);
-        Elaborated { batch: size, rows: count, requirements }
+        let padded = batch.opened.into_iter().flat_map(|(_, lengths)| lengths).map(|l| l.padded).collect();
+        Elaborated { batch: batch.size, rows: batch.count, padded, requirements }
     }
 
-    fn declare_fields(&mut self, each: &Each, kind: PhaseKind, pipeline: Option<&Pipeline>, batch: &Batch) {
+    fn declare_fields(&mut self, each: &Each, kind: PhaseKind, pipeline: Option<&Pipeline>, batch: &mut Batch) {
         let data = match pipeline {
             Some(p) if !p.data.is_empty() => self.data(&p.data),
             _ => None,
@@ -111,7 +116,7 @@ impl Checker {
     }
 
     /// `left: Faces.image`
-    fn named_field(&mut self, source: &Expr, batch: &Batch) -> Value {
+    fn named_field(&mut self, source: &Expr, batch: &mut Batch) -> Value {
         if let ExprKind::Field(base, field) = &source.kind
             && let ExprKind::Name(name) = &base.kind
             && let Value::Data(data) = self.eval_name(name)
@@ -125,7 +130,7 @@ impl Checker {
     }
 
     /// A field of `predict`: of the data of `step`, or of the only data that has one of this name.
-    fn found_field(&mut self, name: &ast::Name, batch: &Batch) -> Value {
+    fn found_field(&mut self, name: &ast::Name, batch: &mut Batch) -> Value {
         let first = self.train.step_data.clone();
         let known: Vec<Rc<DataInfo>> = self.train.data.iter().filter_map(|(_, d)| d.clone()).collect();
         let of_step = known.iter().find(|d| Some(&*d.model.name) == first.as_deref());
@@ -136,96 +141,6 @@ impl Checker {
             // Without data the error stands elsewhere.
             None => Value::Error,
         }
-    }
-
-    /// `Digits.train |> shuffle |> batch(64)`. With another error in it, the fields are known where the data is.
-    fn pipeline(&mut self, source: &Expr) -> Option<Pipeline> {
-        let mut stages = vec![];
-        let mut base = source;
-        while let ExprKind::Pipe(x, stage) = &base.kind {
-            stages.push(&**stage);
-            base = x;
-        }
-        let mut pipeline = Pipeline { span: source.span, ..Pipeline::default() };
-        let mut fine = self.pipeline_base(base, &mut pipeline);
-        for stage in stages.into_iter().rev() {
-            fine &= self.stage(stage, &mut pipeline);
-        }
-        if fine && pipeline.batch == 0 {
-            self.report(no_batch(source.span));
-        }
-        (!pipeline.data.is_empty()).then_some(pipeline)
-    }
-
-    fn pipeline_base(&mut self, base: &Expr, out: &mut Pipeline) -> bool {
-        let (name, split) = match &base.kind {
-            ExprKind::Field(data, split) => match &data.kind {
-                ExprKind::Name(name) => (name, Some(split)),
-                _ => return self.fail(not_data(base.span)),
-            },
-            ExprKind::Name(name) => (name, None),
-            ExprKind::Error => return false,
-            _ => return self.fail(not_data(base.span)),
-        };
-        let data = match self.eval_name(name) {
-            Value::Data(data) => data,
-            Value::Error => return false,
-            _ => return self.fail(not_data(base.span)),
-        };
-        let Some(info) = self.data(&data) else { return false };
-        out.data = data.to_string();
-        let names: Vec<&str> = info.model.splits.iter().map(|s| &*s.name).collect();
-        match split {
-            Some(split) if names.contains(&&*split.text) => {
-                out.split = split.text.to_string();
-                true
-            }
-            Some(_) if info.broken_splits => false,
-            Some(split) => self.fail(unknown_split(split, &data, &names)),
-            None => self.fail(no_split(name, &names)),
-        }
-    }
-
-    fn fail(&mut self, diag: Diagnostic) -> bool {
-        self.report(diag);
-        false
-    }
-
-    fn stage(&mut self, stage: &Expr, out: &mut Pipeline) -> bool {
-        let (callee, args): (&Expr, &[ast::Arg]) = match &stage.kind {
-            ExprKind::Call(callee, args) => (callee, args),
-            _ => (stage, &[]),
-        };
-        let ExprKind::Name(name) = &callee.kind else { return self.fail(bad_stage(stage.span)) };
-        match (&*name.text, args) {
-            ("shuffle", []) => {
-                out.shuffle = true;
-                true
-            }
-            ("batch", args) => self.batch_stage(args, stage.span, out),
-            ("map" | "bucket" | "pad" | "lanes" | "skip_bad" | "shuffle" | "repeat", _) => {
-                self.fail(super::unsupported::stage(&name.text, stage.span))
-            }
-            _ => self.fail(unknown_stage(name)),
-        }
-    }
-
-    fn batch_stage(&mut self, args: &[ast::Arg], span: Span, out: &mut Pipeline) -> bool {
-        for arg in args {
-            match arg.label.as_ref().map(|l| &*l.text) {
-                None => match self.eval_int(&arg.value).map(usize::try_from) {
-                    Some(Ok(n)) if n > 0 => out.batch = n,
-                    Some(_) => return self.fail(bad_batch(arg.value.span)),
-                    None => return false,
-                },
-                Some("drop_last") => match self.eval_condition(&arg.value) {
-                    Some(drop) => out.drop_last = drop,
-                    None => return false,
-                },
-                Some(_) => return self.fail(super::unsupported::stage("batch by class", span)),
-            }
-        }
-        true
     }
 
     /// The batch size as an f32 scalar: the weight of a report by default.
@@ -340,56 +255,6 @@ fn no_pipeline(word: &ast::Name) -> Diagnostic {
     Diagnostic::error(Code(509), format!("`{}` has no data", word.text))
         .label(word.span, "what does it go through?")
         .help("write `in Data.train |> batch(64)` after the fields")
-}
-
-fn not_data(span: Span) -> Diagnostic {
-    Diagnostic::error(Code(509), "a pipeline begins with a split of the data")
-        .label(span, "expected something like `Digits.train`")
-}
-
-fn unknown_split(split: &ast::Name, data: &str, names: &[&str]) -> Diagnostic {
-    let diag = Diagnostic::error(Code(510), format!("`{data}` has no split `{}`", split.text))
-        .label(split.span, "unknown split");
-    match suggest(&split.text, names.iter().copied()) {
-        None => diag.help(format!("its splits are `{}`", names.join("`, `"))),
-        found => did_you_mean(diag, split.span, found),
-    }
-}
-
-fn no_split(name: &ast::Name, names: &[&str]) -> Diagnostic {
-    let end = Span { start: name.span.end, ..name.span };
-    let diag =
-        Diagnostic::error(Code(510), format!("which part of `{}`?", name.text)).label(name.span, "no split is named");
-    match names.first() {
-        Some(first) => diag.fix(end, format!(".{first}"), format!("take the split `{first}`")),
-        None => diag,
-    }
-}
-
-fn bad_stage(span: Span) -> Diagnostic {
-    Diagnostic::error(Code(508), "this is not a stage of a pipeline").label(span, "expected `shuffle` or `batch(64)`")
-}
-
-fn unknown_stage(name: &ast::Name) -> Diagnostic {
-    let diag = Diagnostic::error(Code(508), format!("there is no pipeline stage `{}`", name.text))
-        .label(name.span, "unknown stage");
-    match suggest(&name.text, ["shuffle", "batch", "map", "bucket", "pad", "lanes", "skip_bad"].into_iter()) {
-        None => diag.help("the stages are `shuffle` and `batch(n)`"),
-        found => did_you_mean(diag, name.span, found),
-    }
-}
-
-fn no_batch(span: Span) -> Diagnostic {
-    let end = Span { start: span.end, ..span };
-    Diagnostic::error(Code(509), "this pipeline makes no batches").label(span, "how many rows at a time?").fix(
-        end,
-        " |> batch(64)",
-        "take 64 rows at a time",
-    )
-}
-
-fn bad_batch(span: Span) -> Diagnostic {
-    Diagnostic::error(Code(508), "a batch has at least one row").label(span, "expected a positive number")
 }
 
 fn nameless_report(span: Span) -> Diagnostic {

@@ -64,3 +64,4 @@ mod explanations;
 mod foreign;
 mod mutations;
 mod programs;
+mod sequences;

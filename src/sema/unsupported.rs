@@ -28,19 +28,16 @@ pub fn every_epochs_in_step(span: Span) -> Diagnostic {
 }
 
 pub fn source(name: &str, span: Span) -> Diagnostic {
-    not_yet(606, &format!("the data source `{name}`"), span).help("`idx` and `csv` work")
+    not_yet(606, &format!("the data source `{name}`"), span).help("`idx`, `csv`, `tsv` and `jsonl` work")
 }
 
 pub fn stage(name: &str, span: Span) -> Diagnostic {
-    not_yet(607, &format!("the pipeline stage `{name}`"), span).help("`shuffle` and `batch(n)` work")
+    not_yet(607, &format!("the pipeline stage `{name}`"), span)
+        .help("`shuffle`, `bucket`, `pad`, `skip_bad` and `batch(n)` work")
 }
 
 pub fn setting(name: &str, span: Span) -> Diagnostic {
     not_yet(608, &format!("the setting `{name}`"), span)
-}
-
-pub fn ragged(name: &str, span: Span) -> Diagnostic {
-    not_yet(609, &format!("a field of varying size (`{name}`)"), span)
 }
 
 pub fn conversion(name: &str, span: Span) -> Diagnostic {

@@ -1,35 +1,64 @@
-//! Data sets in memory: one array per column and part, memory-mapped where the file allows it.
+//! Data sets, opened: columns by part, in memory, in mapped files, or row by row.
 
+pub mod array;
 pub mod csv;
 pub mod idx;
+pub mod jsonl;
+pub mod sequences;
+mod store;
+mod table;
 
 use crate::diag::Diagnostic;
 use crate::ops::DType;
-use crate::runtime::SharedBytes;
 use crate::sema::model::{Column, Data};
-use std::path::Path;
+use array::Array;
+use sequences::Sequences;
+use std::path::{Path, PathBuf};
 
-/// `rows` rows of `row` elements each, row-major.
-#[derive(Clone)]
-pub struct Array {
-    /// The column's name.
-    pub name: String,
-    pub dtype: DType,
-    pub rows: usize,
-    pub row: Vec<usize>,
-    pub bytes: SharedBytes,
+/// A column of a part.
+pub enum Stored {
+    /// All rows have one shape.
+    Whole(Array),
+    /// One axis varies.
+    Ragged(Sequences),
 }
 
 /// A part that a source stores separately (`train` and `test` of an idx folder); a source without parts has one, `all`.
-#[derive(Clone)]
 pub struct Part {
     pub name: String,
+    /// Where it was read.
+    pub path: PathBuf,
     pub rows: usize,
-    /// One per column of the declaration, in its order.
-    pub columns: Vec<Array>,
+    /// One per column of the declaration, in its order, with its name.
+    pub columns: Vec<(String, Stored)>,
+    /// Rows that could not be read, ascending.
+    pub bad: Vec<BadRow>,
 }
 
-#[derive(Clone)]
+/// A row that could not be read.
+#[derive(Clone, Debug)]
+pub struct BadRow {
+    /// From 0.
+    pub row: usize,
+    /// The field, where one is to blame.
+    pub field: String,
+    pub detail: String,
+}
+
+impl BadRow {
+    /// File, row and field, and what is wrong.
+    pub fn describe(&self, path: &Path) -> String {
+        let field = if self.field.is_empty() { String::new() } else { format!(", field `{}`", self.field) };
+        format!("`{}`, row {}{field}: {}", path.display(), self.row + 1, self.detail)
+    }
+}
+
+impl Part {
+    pub fn column(&self, name: &str) -> Option<&Stored> {
+        self.columns.iter().find(|(n, _)| n == name).map(|(_, stored)| stored)
+    }
+}
+
 pub struct DataSet {
     pub name: String,
     pub parts: Vec<Part>,
@@ -46,9 +75,9 @@ impl DataSet {
         let parts = match data.source.as_str() {
             "idx" => idx::open(data, path)?,
             "csv" | "tsv" => csv::open(data, path)?,
+            "jsonl" => jsonl::open(data, path)?,
             other => return Err(errors::unsupported_source(data, other)),
         };
-        let parts = parts.into_iter().map(|p| check_part(data, p)).collect::<Result<_, _>>()?;
         Ok(DataSet { name: data.name.clone(), parts })
     }
 
@@ -63,48 +92,6 @@ impl DataSet {
     }
 }
 
-fn check_part(data: &Data, mut part: Part) -> Result<Part, Diagnostic> {
-    for (array, column) in part.columns.iter_mut().zip(&data.columns) {
-        if array.rows != part.rows {
-            return Err(errors::uneven(data, column, array.rows, part.rows));
-        }
-        if array.row.iter().product::<usize>() != column.ty.elements() || !same_but_ones(&array.row, &column.ty.shape) {
-            return Err(errors::row_shape(column, &array.row));
-        }
-        *array = convert(array.clone(), column)?;
-        array.row = column.ty.shape.clone();
-    }
-    Ok(part)
-}
-
-/// Equal shapes up to axes of length 1, or a flattened row.
-fn same_but_ones(stored: &[usize], declared: &[usize]) -> bool {
-    let strip = |s: &[usize]| s.iter().copied().filter(|&d| d != 1).collect::<Vec<_>>();
-    let (a, b) = (strip(stored), strip(declared));
-    a == b || b.len() <= 1
-}
-
-/// Widens a stored column to the declared element type where every value survives (u8 → i32 → f32).
-fn convert(array: Array, column: &Column) -> Result<Array, Diagnostic> {
-    let wanted = column.ty.dtype;
-    if array.dtype == wanted {
-        return Ok(array);
-    }
-    let bytes = array.bytes.as_slice();
-    let words = |f: &dyn Fn(&u8) -> [u8; 4]| bytes.iter().flat_map(f).collect::<Vec<u8>>();
-    let converted = match (array.dtype, wanted) {
-        (DType::U8, DType::I32) => words(&|&b| i32::from(b).to_le_bytes()),
-        (DType::U8, DType::F32) => words(&|&b| f32::from(b).to_le_bytes()),
-        (DType::I32, DType::F32) => bytes.chunks_exact(4).flat_map(widen_i32).collect(),
-        _ => return Err(errors::stored_type(column, array.dtype)),
-    };
-    Ok(Array { dtype: wanted, bytes: converted.into(), ..array })
-}
-
-fn widen_i32(word: &[u8]) -> [u8; 4] {
-    (i32::from_le_bytes([word[0], word[1], word[2], word[3]]) as f32).to_le_bytes()
-}
-
 pub mod errors {
     //! E07xx: one constructor per error.
 
@@ -114,7 +101,7 @@ pub mod errors {
     pub fn unsupported_source(data: &Data, source: &str) -> Diagnostic {
         Diagnostic::error(Code(701), format!("data source `{source}` is not supported"))
             .label(data.span, "declared here")
-            .help("sources that can be read today: `idx`, `csv`, `tsv`")
+            .help("sources that can be read today: `idx`, `csv`, `tsv`, `jsonl`")
     }
 
     pub fn not_found(data: &Data, path: &Path, detail: &str) -> Diagnostic {
@@ -130,7 +117,7 @@ pub mod errors {
 
     pub fn row_shape(column: &Column, found: &[usize]) -> Diagnostic {
         Diagnostic::error(Code(704), format!("a stored row of `{}` has shape {found:?}", column.name))
-            .label(column.span, format!("declared as {}", column.ty))
+            .label(column.span, format!("declared as {}", column.describe()))
             .help("declare the shape that is stored; axes of length 1 may be added or left out")
     }
 
@@ -144,16 +131,18 @@ pub mod errors {
 
     pub fn stored_type(column: &Column, found: DType) -> Diagnostic {
         Diagnostic::error(Code(706), format!("column `{}` is stored as {found}", column.name))
-            .label(column.span, format!("read as {}", column.ty.dtype))
+            .label(column.span, format!("read as {}", column.dtype))
     }
 
-    pub fn bad_row(data: &Data, path: &Path, row: usize, field: &str, detail: &str) -> Diagnostic {
-        Diagnostic::error(Code(707), format!("`{}`, row {row}, field `{field}`: {detail}", path.display()))
-            .label(data.span, "declared here")
+    /// The first of so many rows that cannot be read.
+    pub fn bad_row(data: &Data, path: &Path, bad: &BadRow, count: usize) -> Diagnostic {
+        let diag = Diagnostic::error(Code(707), bad.describe(path)).label(data.span, "declared here");
+        let help = "mend the row, or leave such rows out with `|> skip_bad`";
+        if count == 1 { diag.help(help) } else { diag.help(format!("{help}; {count} rows cannot be read")) }
     }
 
     pub fn missing_column(column: &Column, path: &Path, known: &[String]) -> Diagnostic {
-        Diagnostic::error(Code(708), format!("`{}` has no column `{}`", path.display(), column.name))
+        Diagnostic::error(Code(708), format!("`{}` has no column `{}`", path.display(), column.stored))
             .label(column.span, "read here")
             .help(format!("its columns: {}", known.join(", ")))
     }

@@ -1,6 +1,6 @@
 //! The training loop.
 
-use super::batches::{self, Epoch};
+use super::batches;
 use super::checkpoint::{Checkpoint, Progress};
 use super::console::note;
 use super::folder::RunFolder;
@@ -111,15 +111,14 @@ impl<'a> Fit<'a> {
     }
 
     fn epoch(&mut self) -> Result<Ended, Diagnostic> {
-        let pipeline = &self.runners.step.phase.pipeline;
-        let shuffle = pipeline.shuffle.then_some((self.at.seed, self.at.epoch));
-        let epoch = Epoch::new(self.runners.step.rows, pipeline.batch, pipeline.drop_last, shuffle);
+        let epoch = self.runners.step.epoch(Some((self.at.seed, self.at.epoch)));
         let bar = progress::Progress::epoch(format!("epoch {}", self.at.epoch), epoch.len());
         let started = Instant::now();
-        let mut ran = 0;
+        let (mut ran, mut batch) = (0, vec![]);
         while self.at.batch < epoch.len() && self.at.step < self.total {
-            let loss = self.step(epoch.rows(self.at.batch))?;
-            ran += epoch.rows(self.at.batch - 1).len();
+            epoch.rows(self.at.batch, &mut batch);
+            let loss = self.step(&batch)?;
+            ran += batch.len();
             bar.step(loss);
             self.after_step()?;
             if (self.stop)(self.at.step) {
@@ -131,7 +130,7 @@ impl<'a> Fit<'a> {
     }
 
     /// One step on these rows; returns the loss.
-    fn step(&mut self, rows: &[i32]) -> Result<Option<f64>, Diagnostic> {
+    fn step(&mut self, rows: &[u64]) -> Result<Option<f64>, Diagnostic> {
         let outcome = self.runners.step.run(rows, self.scalars(1), &mut self.training)?;
         self.at.step += 1;
         self.at.batch += 1;
@@ -310,11 +309,11 @@ const LOG_EVERY: u64 = 50;
 
 /// Runs a phase over all its rows once.
 pub fn run_all(runner: &mut PhaseRunner, at: Scalars) -> Result<Metrics, Diagnostic> {
-    let pipeline = &runner.phase.pipeline;
-    let epoch = Epoch::new(runner.rows, pipeline.batch, pipeline.drop_last, None);
-    let mut metrics = Metrics::default();
+    let epoch = runner.epoch(None);
+    let (mut metrics, mut batch) = (Metrics::default(), vec![]);
     for index in 0..epoch.len() {
-        runner.run(epoch.rows(index), at, &mut metrics)?;
+        epoch.rows(index, &mut batch);
+        runner.run(&batch, at, &mut metrics)?;
     }
     Ok(metrics)
 }

@@ -1,18 +1,21 @@
-//! Phases over data: a phase of the program, the rows it runs over, and the executables for each batch size it meets.
+//! Phases over data: a phase of the program, the rows it runs over, and the executables for each shape it meets.
 //!
 //! The last, smaller batch of an epoch is a specialisation of its own, never padding: BatchNorm and means would see it.
+//! Rows of different lengths are padded to the longest of their batch; each such shape is a specialisation too.
 
-use super::data::{DataSet, Part};
+use super::assemble::Assembly;
+use super::batches::{Epoch, Plan, RowSet};
+use super::data::{DataSet, Part, Stored};
 use super::metrics::Metrics;
 use super::split::{self, Rows};
 use crate::diag::Diagnostic;
 use crate::runtime::{Executable, Report};
-use crate::sema::model::{Data, Model, Phase, Pipeline};
+use crate::sema::model::{Data, Model, Phase, Pipeline, Sizes};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Compiles a phase for a batch size and a number of stored rows, bound to the run's state.
-pub type Compile<'a> = dyn Fn(&Phase, usize, usize) -> Result<Executable, Diagnostic> + 'a;
+/// Compiles a phase for these sizes, bound to the run's state.
+pub type Compile<'a> = dyn Fn(&Phase, &Sizes) -> Result<Executable, Diagnostic> + 'a;
 
 /// The data sets of a program, opened, with their splits resolved.
 pub struct Sources<'a> {
@@ -31,20 +34,47 @@ impl<'a> Sources<'a> {
         Ok(Sources { model, sets: model.data.iter().map(open).collect::<Result<_, _>>()? })
     }
 
-    /// The stored part and the rows of a phase's split.
-    pub fn of(&self, phase: &Phase) -> Result<(&Data, &Part, &[u32]), Diagnostic> {
+    /// The stored part and the rows of a phase's split, without those that cannot be read.
+    pub fn of(&self, phase: &Phase) -> Result<(&Data, &Part, RowSet), Diagnostic> {
         let pipeline = &phase.pipeline;
         let at = self.model.data.iter().position(|d| d.name == pipeline.data);
         let (data, (set, splits)) =
             at.map(|i| (&self.model.data[i], &self.sets[i])).ok_or_else(|| errors::no_rows(phase))?;
         let rows = splits.get(&pipeline.split).ok_or_else(|| errors::no_rows(phase))?;
         let part = set.part(&rows.part).ok_or_else(|| errors::no_rows(phase))?;
-        let too_small = pipeline.drop_last && rows.rows.len() < pipeline.batch;
-        if rows.rows.is_empty() || too_small {
-            return Err(errors::too_few_rows(phase, rows.rows.len()));
+        let rows = readable(phase, data, part, &rows.rows)?;
+        let too_small = pipeline.drop_last && rows.len() < pipeline.batch;
+        if rows.is_empty() || too_small {
+            return Err(errors::too_few_rows(phase, rows.len()));
         }
-        Ok((data, part, &rows.rows))
+        Ok((data, part, rows))
     }
+}
+
+impl Sources<'_> {
+    /// What the user should know of the rows that a pipeline leaves out.
+    pub fn left_out(&self, phase: &Phase) -> Option<String> {
+        let Pipeline { data, split, skip_bad, .. } = &phase.pipeline;
+        let (set, splits) = self.model.data.iter().position(|d| d.name == *data).map(|at| &self.sets[at])?;
+        let rows = splits.get(split).filter(|_| *skip_bad)?;
+        let part = set.part(&rows.part)?;
+        let bad = || part.bad.iter().filter(|b| rows.rows.binary_search(&(b.row as u32)).is_ok());
+        let (count, first) = (bad().count(), bad().next()?);
+        let rows = if count == 1 { "row" } else { "rows" };
+        Some(format!("left out {count} {rows} of `{data}.{split}`: {}", first.describe(&part.path)))
+    }
+}
+
+/// Without the rows that cannot be read: they end the run, unless the pipeline leaves them out.
+pub fn readable(phase: &Phase, data: &Data, part: &Part, rows: &[u32]) -> Result<RowSet, Diagnostic> {
+    let bad: Vec<_> = part.bad.iter().filter(|b| rows.binary_search(&(b.row as u32)).is_ok()).collect();
+    let Some(first) = bad.first() else { return Ok(RowSet::List(rows.into())) };
+    let error = super::data::errors::bad_row(data, &part.path, first, bad.len());
+    if !phase.pipeline.skip_bad {
+        return Err(error);
+    }
+    let is_bad = |row: &u32| bad.binary_search_by_key(&(*row as usize), |b| b.row).is_ok();
+    Ok(RowSet::List(rows.iter().copied().filter(|r| !is_bad(r)).collect()))
 }
 
 /// Values of the scalar inputs of a step.
@@ -59,27 +89,56 @@ pub struct Scalars {
 /// A phase ready to run.
 pub struct PhaseRunner<'a> {
     pub phase: &'a Phase,
-    pub rows: &'a [u32],
+    pub rows: RowSet,
     data: &'a Data,
     part: &'a Part,
     compile: &'a Compile<'a>,
-    executables: HashMap<usize, Executable>,
+    executables: HashMap<Sizes, Executable>,
+    assembly: Assembly<'a>,
 }
 
 impl<'a> PhaseRunner<'a> {
     pub fn new(phase: &'a Phase, sources: &'a Sources<'a>, compile: &'a Compile<'a>) -> Result<Self, Diagnostic> {
         let (data, part, rows) = sources.of(phase)?;
+        Self::over(phase, data, part, rows, compile)
+    }
+
+    /// The phase over these rows of a part.
+    pub fn over(
+        phase: &'a Phase,
+        data: &'a Data,
+        part: &'a Part,
+        rows: RowSet,
+        compile: &'a Compile<'a>,
+    ) -> Result<Self, Diagnostic> {
         check_batches(phase, rows.len())?;
-        Ok(PhaseRunner { phase, rows, data, part, compile, executables: HashMap::new() })
+        let assembly = Assembly::new(phase, data, part);
+        Ok(PhaseRunner { phase, rows, data, part, compile, executables: HashMap::new(), assembly })
+    }
+
+    /// The rows in batches. In training seed and epoch shuffle them, where the pipeline says so.
+    pub fn epoch(&self, training: Option<(u64, u64)>) -> Epoch {
+        let pipeline = &self.phase.pipeline;
+        let column = pipeline.bucket.as_ref().and_then(|name| self.assembly.sequences(name));
+        let length = |row: u64| column.map_or(0, |c| c.length(row as usize));
+        let plan = Plan {
+            batch: pipeline.batch,
+            drop_last: pipeline.drop_last,
+            shuffle: training.filter(|_| pipeline.shuffle),
+            length: column.is_some().then_some(&length),
+        };
+        Epoch::new(&self.rows, plan)
+    }
+
+    /// How long these rows are in a dimension of this name.
+    pub fn lengths(&self, name: &str, rows: &[u64]) -> Vec<usize> {
+        let column = self.assembly.sequences(name);
+        rows.iter().map(|&row| column.map_or(0, |c| c.length(row as usize))).collect()
     }
 
     /// Runs one batch and adds its reports to `metrics`; returns the reported `loss`.
-    pub fn run(&mut self, rows: &[i32], at: Scalars, metrics: &mut Metrics) -> Result<Outcome, Diagnostic> {
-        let phase = self.phase;
-        let executable = self.executable(rows.len())?;
-        set_scalars(executable, at)?;
-        executable.write_rows(rows)?;
-        executable.run().map_err(|fault| errors::fault(phase, &fault))?;
+    pub fn run(&mut self, rows: &[u64], at: Scalars, metrics: &mut Metrics) -> Result<Outcome, Diagnostic> {
+        let executable = self.execute(rows, at)?;
         let mut outcome = Outcome { loss: None, passed: true };
         for Report { name, value, weight } in executable.reports() {
             metrics.add(name, value.into(), weight.into());
@@ -91,14 +150,27 @@ impl<'a> PhaseRunner<'a> {
         Ok(outcome)
     }
 
-    /// The executable for a batch size, compiled on first need.
-    pub fn executable(&mut self, batch: usize) -> Result<&mut Executable, Diagnostic> {
-        if !self.executables.contains_key(&batch) {
-            let mut executable = (self.compile)(self.phase, batch, self.part.rows)?;
+    /// Runs one batch; the results can be read from what is returned.
+    pub fn execute(&mut self, rows: &[u64], at: Scalars) -> Result<&mut Executable, Diagnostic> {
+        self.prepare(rows)?;
+        let phase = self.phase;
+        let executable = self.executables.get_mut(self.assembly.sizes()).expect("prepared");
+        self.assembly.write(rows, executable)?;
+        set_scalars(executable, at)?;
+        executable.run().map_err(|fault| errors::fault(phase, &fault))?;
+        Ok(executable)
+    }
+
+    /// The executable for the shape of these rows, compiled on first need.
+    pub fn prepare(&mut self, rows: &[u64]) -> Result<&mut Executable, Diagnostic> {
+        self.assembly.measure(rows);
+        let sizes = self.assembly.sizes();
+        if !self.executables.contains_key(sizes) {
+            let mut executable = (self.compile)(self.phase, sizes)?;
             bind_columns(&mut executable, self.data, self.part)?;
-            self.executables.insert(batch, executable);
+            self.executables.insert(sizes.clone(), executable);
         }
-        Ok(self.executables.get_mut(&batch).expect("just inserted"))
+        Ok(self.executables.get_mut(sizes).expect("just inserted"))
     }
 }
 
@@ -133,11 +205,13 @@ pub fn set_scalars(executable: &mut Executable, at: Scalars) -> Result<(), Diagn
     Ok(())
 }
 
-/// Binds those columns that the program reads.
-pub fn bind_columns(executable: &mut Executable, data: &Data, part: &Part) -> Result<(), Diagnostic> {
-    for array in &part.columns {
-        let name = format!("{}.{}", data.name, array.name);
-        if executable.has_input(&name) {
+/// Binds those whole columns that the program reads.
+fn bind_columns(executable: &mut Executable, data: &Data, part: &Part) -> Result<(), Diagnostic> {
+    for (name, stored) in &part.columns {
+        let name = format!("{}.{name}", data.name);
+        if let Stored::Whole(array) = stored
+            && executable.has_input(&name)
+        {
             executable.bind_column(&name, array.bytes.clone())?;
         }
     }

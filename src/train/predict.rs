@@ -1,16 +1,14 @@
 //! `predict` over all rows of a source.
 
-use super::batches::Epoch;
+use super::batches::{Epoch, Plan};
 use super::data::{DataSet, Part};
-use super::phases::{Compile, Scalars, bind_columns, check_batches, set_scalars};
+use super::phases::{Compile, PhaseRunner, Scalars, readable};
 use crate::diag::{Code, Diagnostic};
-use crate::ops::Op;
+use crate::ops::{DType, Extent, Op, Type};
 use crate::runtime::Executable;
 use crate::sema::model::{Data, Phase};
 use crate::tensor::InputRole;
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 /// Rows per call; a prediction does not depend on it.
 const BATCH: usize = 256;
@@ -22,7 +20,8 @@ pub fn columns(phase: &Phase, data: &str) -> Vec<String> {
         Op::Input { name } => Some((name, inst.results[0])),
         _ => None,
     });
-    let is_column = |v| phase.graph.inputs.contains(&(v, InputRole::Column));
+    // Rows that are put together for each batch come as arguments.
+    let is_column = |v| phase.graph.inputs.iter().any(|i| [(v, InputRole::Column), (v, InputRole::Arg)].contains(i));
     inputs.filter(|(_, v)| is_column(*v)).filter_map(|(n, _)| n.strip_prefix(&prefix).map(String::from)).collect()
 }
 
@@ -37,23 +36,41 @@ pub fn run(
     print: &dyn Fn(Value),
 ) -> Result<(), Diagnostic> {
     let part = choose(phase, set, part)?;
-    check_batches(phase, part.rows)?;
-    let rows: Vec<u32> = (0..part.rows as u32).collect();
-    let epoch = Epoch::new(&rows, BATCH, false, None);
-    let mut executables: HashMap<usize, Executable> = HashMap::new();
+    let rows = readable(phase, data, part, &(0..part.rows as u32).collect::<Vec<_>>())?;
+    let epoch = Epoch::new(&rows, Plan { batch: BATCH, drop_last: false, shuffle: None, length: None });
+    let mut runner = PhaseRunner::over(phase, data, part, rows, compile)?;
+    let mut batch = vec![];
     for index in 0..epoch.len() {
-        let rows = epoch.rows(index);
-        let executable = match executables.entry(rows.len()) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(compile(phase, rows.len(), part.rows)?),
-        };
-        bind_columns(executable, data, part)?;
-        set_scalars(executable, at)?;
-        executable.write_rows(rows)?;
-        executable.run().map_err(|fault| super::phases::errors::fault(phase, &fault))?;
-        print_rows(executable, rows, print);
+        epoch.rows(index, &mut batch);
+        let cuts = Cuts::new(phase, &runner, &batch);
+        print_rows(runner.execute(&batch, at)?, &batch, &cuts, print);
     }
     Ok(())
+}
+
+/// How long each row is along the axes of results that are padded.
+struct Cuts<'a> {
+    phase: &'a Phase,
+    /// For each padded dimension of the phase the length of each row.
+    lengths: Vec<Vec<usize>>,
+}
+
+impl<'a> Cuts<'a> {
+    fn new(phase: &'a Phase, runner: &PhaseRunner, rows: &[u64]) -> Cuts<'a> {
+        let lengths = phase.padded.iter().map(|p| runner.lengths(&p.name, rows)).collect();
+        Cuts { phase, lengths }
+    }
+
+    /// Sizes of the axes behind the first of a result, for one row.
+    fn shape(&self, name: &str, padded: &[usize], row: usize) -> Vec<usize> {
+        let symbolic = self.phase.graph.outputs.iter().find(|o| o.name == name).map(|o| self.phase.graph.ty(o.value));
+        let cut = |(axis, &size): (usize, &usize)| {
+            let dim = symbolic.map(|ty| &ty.shape[axis]);
+            let at = self.phase.padded.iter().position(|p| dim.is_some_and(|d| d.same(&p.dim)));
+            at.map_or(size, |at| self.lengths[at][row])
+        };
+        padded.iter().enumerate().skip(1).map(cut).collect()
+    }
 }
 
 fn choose<'a>(phase: &Phase, set: &'a DataSet, part: Option<&str>) -> Result<&'a Part, Diagnostic> {
@@ -69,11 +86,9 @@ fn choose<'a>(phase: &Phase, set: &'a DataSet, part: Option<&str>) -> Result<&'a
     })
 }
 
-fn print_rows(executable: &Executable, rows: &[i32], print: &dyn Fn(Value)) {
-    let results: Vec<(&str, Vec<Value>)> = executable
-        .results()
-        .map(|(name, ty, bytes)| (name, per_row(&ty.shape, ty.dtype, &bytes, rows.len())))
-        .collect();
+fn print_rows(executable: &Executable, rows: &[u64], cuts: &Cuts, print: &dyn Fn(Value)) {
+    let results: Vec<(&str, Vec<Value>)> =
+        executable.results().map(|(name, ty, bytes)| (name, per_row(name, ty, &bytes, rows.len(), cuts))).collect();
     for (index, row) in rows.iter().enumerate() {
         let mut object = Map::new();
         object.insert("row".into(), json!(row));
@@ -83,27 +98,31 @@ fn print_rows(executable: &Executable, rows: &[i32], print: &dyn Fn(Value)) {
 }
 
 /// Cuts a result with the batch in front into one JSON value a row; anything else is the same for every row.
-fn per_row(shape: &[usize], dtype: crate::ops::DType, bytes: &[u8], rows: usize) -> Vec<Value> {
-    if shape.first() == Some(&rows) {
+fn per_row(name: &str, ty: &Type, bytes: &[u8], rows: usize, cuts: &Cuts) -> Vec<Value> {
+    if ty.shape.first() == Some(&rows) {
         let size = bytes.len() / rows.max(1);
-        let row = |i: usize| value(&shape[1..], dtype, &bytes[i * size..(i + 1) * size]);
+        let row = |i: usize| {
+            let shape = cuts.shape(name, &ty.shape, i);
+            value(&ty.shape[1..], &shape, ty.dtype, &bytes[i * size..(i + 1) * size])
+        };
         return (0..rows).map(row).collect();
     }
-    vec![value(shape, dtype, bytes); rows]
+    vec![value(&ty.shape, &ty.shape, ty.dtype, bytes); rows]
 }
 
-fn value(shape: &[usize], dtype: crate::ops::DType, bytes: &[u8]) -> Value {
-    match shape.split_first() {
-        None => scalar(dtype, bytes),
-        Some((&n, rest)) => {
-            let size = bytes.len() / n.max(1);
-            Value::Array((0..n).map(|i| value(rest, dtype, &bytes[i * size..(i + 1) * size])).collect())
+/// The first `wanted` elements on each axis of an array of this shape.
+fn value(shape: &[usize], wanted: &[usize], dtype: DType, bytes: &[u8]) -> Value {
+    match (shape, wanted) {
+        ([n, rest @ ..], [first, wanted @ ..]) => {
+            let size = bytes.len() / n.max(&1);
+            let item = |i: usize| value(rest, wanted, dtype, &bytes[i * size..(i + 1) * size]);
+            Value::Array((0..*first).map(item).collect())
         }
+        _ => scalar(dtype, bytes),
     }
 }
 
-fn scalar(dtype: crate::ops::DType, bytes: &[u8]) -> Value {
-    use crate::ops::DType;
+fn scalar(dtype: DType, bytes: &[u8]) -> Value {
     let word = |b: &[u8]| [b[0], b[1], b[2], b[3]];
     match dtype {
         DType::F32 => json!(f32::from_le_bytes(word(bytes))),

@@ -1,7 +1,7 @@
 //! Splits: which rows of which part a named split has. A split depends on the data and the declaration alone, never on a
 //! seed, so that what was held out stays held out.
 
-use super::data::{DataSet, Part};
+use super::data::{DataSet, Part, Stored};
 use crate::diag::{Code, Diagnostic};
 use crate::ops::DType;
 use crate::sema::model::{Data, Split, SplitBy, SplitSize};
@@ -76,7 +76,7 @@ fn take(split: &Split, data: &Data, part: &Part, pool: &mut Rows, count: usize) 
         SplitBy::Hash => order.sort_by_key(|&r| (hash(u64::from(r)), r)),
         SplitBy::Position => {}
         SplitBy::Field(field) => {
-            let key = group_keys(split, data, part, field)?;
+            let key = group_keys(split, part, field)?;
             order.sort_by_key(|&r| (hash(key[r as usize]), key[r as usize], r));
             return Ok(whole_groups(pool, order, count, &key));
         }
@@ -99,9 +99,8 @@ fn whole_groups(pool: &mut Rows, order: Vec<u32>, count: usize, key: &[u64]) -> 
     rows
 }
 
-fn group_keys(split: &Split, data: &Data, part: &Part, field: &str) -> Result<Vec<u64>, Diagnostic> {
-    let at = data.columns.iter().position(|c| c.name == field).ok_or_else(|| no_field(split, field))?;
-    let array = &part.columns[at];
+fn group_keys(split: &Split, part: &Part, field: &str) -> Result<Vec<u64>, Diagnostic> {
+    let Some(Stored::Whole(array)) = part.column(field) else { return Err(no_field(split, field)) };
     let size = array.dtype.size() * array.row.iter().product::<usize>();
     if array.dtype == DType::F64 || size > 8 || size == 0 {
         return Err(no_field(split, field));

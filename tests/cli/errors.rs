@@ -121,7 +121,7 @@ fn text_files_that_cannot_be_read() {
     for (text, code) in [
         ("area,rooms\n1,2\n", "E0708"),
         ("area,price\n1,2\n3,many\n", "E0707"),
-        ("area,price\n1,2\n3\n", "E0703"),
+        ("area,price\n1,2\n3\n", "E0707"),
         ("area,price\n1,2\n", "E0714"),
         ("area,price\n", "E0714"),
     ] {

@@ -83,10 +83,10 @@ fn forward(run: &Run, data: &Path) -> Vec<f64> {
 
 fn losses(run: &Run, session: &Session, rounds: usize) -> Vec<f64> {
     let sources = Sources::open(&session.model, &session.folder()).unwrap();
-    let compile: Box<Compile> = Box::new(|p, batch, rows| run.compiler.compile(p, batch, rows));
+    let compile: Box<Compile> = Box::new(|p, sizes| run.compiler.compile(p, sizes));
     let phase = phase_of(run.train, PhaseKind::Step).unwrap();
     let mut runner = PhaseRunner::new(phase, &sources, &compile).unwrap();
-    let rows: Vec<i32> = runner.rows.iter().map(|r| *r as i32).collect();
+    let rows: Vec<u64> = (0..runner.rows.len()).map(|i| runner.rows.get(i)).collect();
     let mut step = |number: usize| {
         let at = Scalars { step: number as u64, total: rounds as u64, epoch: number as u64, seed: 1 };
         runner.run(&rows, at, &mut Metrics::default()).unwrap().loss.expect("a loss")

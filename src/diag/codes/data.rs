@@ -16,7 +16,7 @@ pub const ALL: &[Explanation] = &[
 data Photos from folder(\"photos\") { image: u8[64, 64, 3] = raw.image  split train }
 ```
 
-The sources that can be read are `idx` (MNIST's format, plain or `.gz`), `csv` and `tsv`.",
+The sources that can be read are `idx` (MNIST's format, plain or `.gz`), `csv`, `tsv` and `jsonl`.",
     ),
     entry(
         702,
@@ -77,15 +77,16 @@ Read the stored type and convert in the declaration, for example `f32(raw.image)
     ),
     entry(
         707,
-        "field that is no number",
-        "A field of a text file cannot be read in the type of its column. An `i32` column takes whole numbers only.
+        "row that cannot be read",
+        "A field of a text file cannot be read in the type of its column, is missing, or is longer or shorter than the declaration
+allows. An `i32` column takes whole numbers only.
 
 ```
 area,rooms
 120,many          # E0707: row 1, field `rooms`: `many` is not a number
 ```
 
-Mend the row, or leave it out of the file.",
+Mend the row, or leave such rows out with `|> skip_bad`, which counts them.",
     ),
     entry(
         708,

@@ -145,4 +145,31 @@ train {
 }
 ```",
     ),
+    code(
+        363,
+        "padding counts",
+        "The rows of a batch are padded to one length. A sum, a mean, a softmax, a scan over that dimension must leave the padding
+out, or the result depends on what else is in the batch: give the mask of the field, or mask the value itself. A causal mask
+will do too.
+
+```nn
+data D from jsonl(\"d.jsonl\") {
+  x: f32[T, 3] = raw.x
+  y: f32[3] = raw.y
+}
+model M() {
+  param w: f32[3] = 1.0
+  fn forward(x: f32[B, T, 3]) -> f32[B, 3] { mean(x, axis: T) * w }
+}
+train {
+  let net = M()
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  step (x, y) in D.train |> batch(4) { minimize mse(net(x), y) }
+}
+```
+
+Pass `x.mask` to the function and write `mean(x, axis: T, mask: mask)`. Where the padding is meant to count, write
+`mean(unmasked(x), axis: T)`.",
+    ),
 ];

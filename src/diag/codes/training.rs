@@ -387,6 +387,43 @@ train {
 ```",
     ),
     entry(
+        527,
+        "two dimensions of a field vary",
+        "In each field one dimension may vary from row to row.
+
+```nn
+data Pages from jsonl(\"pages.jsonl\") { ink: f32[H, W] = raw.ink }
+```
+
+Give the other one a number.",
+    ),
+    entry(
+        528,
+        "condition on the data that says nothing about lengths",
+        "The `where` of a data declaration bounds the dimensions that vary: `T in 1..=128`, `T <= 128`, `T >= 2`,
+`T % 8 == 0`. Each row has to keep to it, and the checker relies on it.
+
+```nn
+data Words from jsonl(\"words.jsonl\") where T != 3 { letters: i32[T] = raw.letters }
+```",
+    ),
+    entry(
+        529,
+        "no dimension that varies",
+        "`bucket` and `pad` take a dimension of the pipeline's data that varies from row to row.
+
+```nn
+train {
+  let net = Dense(1)
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  step (x, price) in Houses.train |> bucket(by: T) |> batch(32) { minimize mse(net(x)[:, 0], price) }
+}
+```
+
+A dimension varies where a field is declared with its bare name, as in `tokens: i32[T]`.",
+    ),
+    entry(
         540,
         "a `load` that cannot be read",
         "`load` names a file (a safetensors file, the index of its shards, or a folder with either) and the part of the model that \

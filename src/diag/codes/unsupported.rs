@@ -83,7 +83,7 @@ train {
     entry(
         606,
         "this data source is not supported yet",
-        "This version reads `idx` and `csv`.
+        "This version reads `idx`, `csv`, `tsv` and `jsonl`.
 
 ```nn
 data Text from text(\"shakespeare.txt\") { tokens: i32[65] }
@@ -92,14 +92,14 @@ data Text from text(\"shakespeare.txt\") { tokens: i32[65] }
     entry(
         607,
         "this pipeline stage is not supported yet",
-        "This version has `shuffle` and `batch(n)`, with `drop_last: true`.
+        "This version has `shuffle`, `bucket`, `pad`, `skip_bad` and `batch(n)`, with `drop_last: true`.
 
 ```nn
 train {
   let net = Dense(1)
   optimizer = sgd(lr: 0.1)
   epochs = 1
-  step (x, price) in Houses.train |> bucket(by: T) |> batch(32) { minimize mse(net(x)[:, 0], price) }
+  step (x, price) in Houses.train |> repeat |> batch(32) { minimize mse(net(x)[:, 0], price) }
 }
 ```",
     ),
@@ -116,15 +116,6 @@ train {
   accumulate = 4
   step (x, price) in Houses.train |> batch(32) { minimize mse(net(x)[:, 0], price) }
 }
-```",
-    ),
-    entry(
-        609,
-        "fields of varying size are not supported yet",
-        "In this version each row of a field has the same shape.
-
-```nn
-data Words from csv(\"words.csv\") { letters: i32[T] = raw.letters }
 ```",
     ),
     entry(

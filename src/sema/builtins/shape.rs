@@ -38,6 +38,17 @@ pub const TABLE: &[Builtin] = &[
             e.expand(x, axis).map(Value::Tensor)
         },
     ),
+    entry(
+        "unmasked(x: f32[*S]) -> f32[*S]",
+        "x as it is, its padding counted: what is reduced over it needs no mask.",
+        |e, a| {
+            let x = a.tensor(e, "x")?;
+            // A value of its own: what else reads x still needs the mask.
+            let same = e.op(Op::Reshape { shape: e.shape(x) }, &[x])?;
+            e.ragged.vouch(same);
+            Ok(Value::Tensor(same))
+        },
+    ),
     entry("squeeze(x: f32[*S], axis: int = all) -> f32", "Drops axes of length 1: those given, or all.", squeeze),
     entry(
         "broadcast_to(x: f32[*S], shape: [int]) -> f32[*shape]",

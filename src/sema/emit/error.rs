@@ -192,3 +192,14 @@ pub fn expected_rank(span: Span, what: &str, rank: usize, found: &Type<Dim>) -> 
 pub fn shapes_differ(span: Span, what: &str, a: &[Dim], b: &[Dim]) -> Boxed {
     error(361, format!("{what}: {} against {}", shape_text(a), shape_text(b)), span, "these shapes must agree").into()
 }
+
+pub fn padding_counts(span: Span, length: &str) -> Boxed {
+    error(
+        363,
+        format!("this goes over `{length}`, padding included"),
+        span,
+        format!("rows shorter than `{length}` are padded, and no mask leaves the padding out"),
+    )
+    .help("give the mask of the field, as in `mean(x, axis: T, mask: tokens.mask)`; `unmasked(x)` says that the padding counts")
+    .into()
+}

@@ -3,7 +3,8 @@
 //! Header: two zero bytes, a type byte, the rank, then each dimension as a big-endian u32.
 //! Reference: the description on the MNIST home page ("the IDX file format").
 
-use super::{Array, Part, errors};
+use super::array::Array;
+use super::{Part, Stored, errors};
 use crate::diag::Diagnostic;
 use crate::ops::DType;
 use crate::runtime::SharedBytes;
@@ -43,7 +44,7 @@ fn list(data: &Data, folder: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
 
 /// `image` is stored in `<prefix>images-idx3-ubyte` or `<prefix>image….gz`.
 fn find(files: &[PathBuf], prefix: &str, column: &Column) -> Option<PathBuf> {
-    let start = format!("{prefix}{}", column.name);
+    let start = format!("{prefix}{}", column.stored);
     let matches = |p: &&PathBuf| {
         let name = p.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         name.starts_with(&start) && name.contains("idx")
@@ -52,17 +53,26 @@ fn find(files: &[PathBuf], prefix: &str, column: &Column) -> Option<PathBuf> {
 }
 
 fn read_part(data: &Data, folder: &Path, name: &str, files: Vec<Option<PathBuf>>) -> Result<Part, Diagnostic> {
-    let mut columns = vec![];
+    let mut columns: Vec<(String, Array)> = vec![];
     for (column, file) in data.columns.iter().zip(files) {
         let missing =
-            || errors::not_found(data, folder, &format!("part `{name}` has no file for column `{}`", column.name));
-        columns.push(read(data, column, &file.ok_or_else(missing)?)?);
+            || errors::not_found(data, folder, &format!("part `{name}` has no file for column `{}`", column.stored));
+        columns.push((column.name.clone(), read(data, &file.ok_or_else(missing)?)?));
     }
-    Ok(Part { name: name.into(), rows: columns.first().map_or(0, |c| c.rows), columns })
+    let rows = columns.first().map_or(0, |(_, c)| c.rows);
+    let declared = |((name, array), column): ((String, Array), &Column)| {
+        if array.rows != rows {
+            return Err(errors::uneven(data, column, array.rows, rows));
+        }
+        let ty = column.fixed().ok_or_else(|| errors::row_shape(column, &array.row))?;
+        Ok((name, Stored::Whole(array.declared(column, &ty)?)))
+    };
+    let columns = columns.into_iter().zip(&data.columns).map(declared).collect::<Result<_, _>>()?;
+    Ok(Part { name: name.into(), path: folder.into(), rows, columns, bad: vec![] })
 }
 
 /// Reads one idx file.
-fn read(data: &Data, column: &Column, path: &Path) -> Result<Array, Diagnostic> {
+fn read(data: &Data, path: &Path) -> Result<Array, Diagnostic> {
     let damaged = |detail: &str| errors::damaged(data, path, detail);
     let bytes = contents(path).map_err(|e| damaged(&e.to_string()))?;
     let header = Header::parse(bytes.as_slice()).ok_or_else(|| damaged("this is not an idx file"))?;
@@ -78,13 +88,7 @@ fn read(data: &Data, column: &Column, path: &Path) -> Result<Array, Diagnostic> 
         Some(body) if header.dtype == DType::U8 => body,
         _ => little_endian(&bytes.as_slice()[header.len..], header.dtype.size()).into(),
     };
-    Ok(Array {
-        name: column.name.clone(),
-        dtype: header.dtype,
-        rows: header.dims[0],
-        row: header.dims[1..].to_vec(),
-        bytes,
-    })
+    Ok(Array { dtype: header.dtype, rows: header.dims[0], row: header.dims[1..].to_vec(), bytes })
 }
 
 fn contents(path: &Path) -> std::io::Result<SharedBytes> {

@@ -1,0 +1,154 @@
+//! Fields that vary in length: dimensions, masks, and what is summed over padding.
+
+use super::{model, run, summary};
+use crate::sema::model::{Length, Phase};
+use crate::tensor::InputRole;
+
+/// A program over sequences; `body` is that of `forward`, `facts` and `stages` stand where they belong.
+fn program(facts: &str, stages: &str, body: &str) -> String {
+    format!(
+        "data Waves from jsonl(\"waves.jsonl\") {facts} {{
+  x: f32[T, 3] = raw.x
+  y: f32[3] = raw.y
+}}
+model M() {{
+  scale = Dense(3)
+  fn forward(x: f32[B, T, 3], mask: bool[B, T], lengths: i32[B]) -> f32[B, 3] {{ {body} }}
+}}
+train {{
+  let net = M()
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  step (x, y) in Waves.train {stages} |> batch(4) {{ minimize mse(net(x, x.mask, x.lengths), y) }}
+}}"
+    )
+}
+
+fn errors(facts: &str, stages: &str, body: &str) -> Vec<String> {
+    let (sources, _, diags) = run(&program(facts, stages, body), &[]);
+    summary(&sources, &diags)
+}
+
+const MEAN: &str = "mean(scale(x), axis: T, mask: mask)";
+
+fn step(facts: &str, stages: &str) -> (Length, Phase) {
+    let model = model(&program(facts, stages, MEAN));
+    (model.data[0].lengths[0].clone(), model.trains[0].phases[0].clone())
+}
+
+#[test]
+fn facts_bound_a_length() {
+    let bounds = |facts| {
+        let (length, _) = step(facts, "");
+        (length.least, length.most, length.multiple)
+    };
+    assert_eq!(bounds(""), (1, None, 1));
+    assert_eq!(bounds("where T in 2..=9"), (2, Some(9), 1));
+    assert_eq!(bounds("where T in 2..9"), (2, Some(8), 1));
+    assert_eq!(bounds("where T <= 9, T > 2"), (3, Some(9), 1));
+    assert_eq!(bounds("where 9 > T, 0 <= T"), (0, Some(8), 1));
+    assert_eq!(bounds("where T % 4 == 0, T % 6 == 0, T <= 24"), (1, Some(24), 12));
+    for facts in ["where T != 3", "where S <= 3", "where T % 4 == 1", "where T * T <= 4", "where T <= 7, T >= 8"] {
+        let found = errors(facts, "", MEAN);
+        assert!(found.len() == 1 && found[0].starts_with("E0528"), "{facts}: {found:?}");
+    }
+}
+
+#[test]
+fn a_padded_length_is_a_multiple() {
+    let (_, plain) = step("where T in 1..=128", "");
+    let [padded] = &plain.padded[..] else { panic!("{:?}", plain.padded) };
+    assert_eq!((padded.name.as_str(), padded.multiple, padded.dim.to_string().as_str()), ("T", 1, "T"));
+    assert_eq!([0, 1, 7].map(|n| padded.size(n)), [1, 1, 7]);
+    let (_, eights) = step("where T % 6 == 0", "|> pad(T, multiple: 4)");
+    let padded = &eights.padded[0];
+    assert_eq!((padded.multiple, padded.dim.to_string().as_str()), (12, "12 * T"));
+    assert_eq!([0, 6, 12, 18].map(|n| padded.size(n)), [12, 12, 12, 24]);
+    let bindings = eights.bindings(&eights.sizes(4, 10, 18));
+    assert_eq!(padded.dim.eval(&bindings), Some(24));
+}
+
+/// What `where` says can be proved of the padded length, and nothing else.
+#[test]
+fn bounds_hold_in_the_program() {
+    let first = "x[:, 0] + x[:, 1] + mean(scale(x), axis: T, mask: mask)";
+    assert_eq!(errors("where T >= 2", "", first), [] as [&str; 0]);
+    assert_eq!(errors("", "|> pad(T, multiple: 2)", first), [] as [&str; 0]);
+    let found = errors("", "", first);
+    assert!(found.len() == 1 && found[0].starts_with("E0362"), "{found:?}");
+}
+
+#[test]
+fn the_step_takes_the_padded_rows_and_their_lengths() {
+    let (_, step) = step("", "");
+    let types: Vec<String> = step
+        .graph
+        .inputs
+        .iter()
+        .filter(|(_, role)| *role == InputRole::Arg)
+        .map(|(value, _)| step.graph.ty(*value).to_string())
+        .collect();
+    assert_eq!(types, ["i32[B]", "f32[B, T, 3]"]);
+    assert_eq!(step.graph.inputs.iter().filter(|(_, r)| *r == InputRole::Column).count(), 1);
+}
+
+/// A sum over the padding is an error, unless the value met the mask or the user says so.
+#[test]
+fn padding_is_minded() {
+    let fine = [
+        "mean(scale(x), axis: T, mask: mask)",
+        "sum(where(mask[:, :, _], scale(x), 0.0), axis: 1)",
+        "sum(scale(x) * f32(mask)[:, :, _], axis: 1) / f32(lengths)[:, _]",
+        "sum(masked_softmax(scale(x), mask[:, :, _], axis: 1) * scale(x), axis: 1)",
+        "sum(softmax(where(mask[:, :, _], scale(x), -1e9), axis: 1) * scale(x), axis: 1, mask: mask)",
+        "mean(unmasked(scale(x)), axis: T)",
+        "cumulative_sum(scale(x), axis: 1)[:, 0]",
+        "max(where(range(T)[_, :, _] < lengths[:, _, _], scale(x), -inf), axis: T)",
+        "mean(where((range(T)[:, _] >= range(T)[_, :])[_], einsum(\"bti, bsi -> bts\", scale(x), x), 0.0), axis: [1, 2])[:, _] * zeros([3])",
+    ];
+    for body in fine {
+        assert_eq!(errors("", "", body), [] as [&str; 0], "{body}");
+    }
+    let wrong = [
+        "mean(scale(x), axis: T)",
+        "max(scale(x), axis: 1)",
+        "mean(scale(where(mask[:, :, _], x, 0.0)), axis: T)",
+        "softmax(scale(x), axis: 1)[:, 0]",
+        "cumulative_sum(scale(x), axis: 1, reverse: true)[:, 0]",
+        "f32(argmax(scale(x), axis: 1))",
+        "top_k(transpose(scale(x)), 1).values[:, :, 0]",
+        "sum(softmax(where(mask[:, :, _], scale(x), -1e9), axis: 1) @ identity(3), axis: 1)",
+    ];
+    for body in wrong {
+        let found = errors("", "", body);
+        assert!(found.len() == 1 && found[0].starts_with("E0363"), "{body}: {found:?}");
+    }
+}
+
+#[test]
+fn fields_of_fields() {
+    assert_eq!(errors("", "", "mean(scale(x), axis: T, mask: x.mask)"), [] as [&str; 0]);
+    let wrong = program("", "", MEAN).replace("x.lengths", "x.length");
+    let (sources, _, diags) = run(&wrong, &[]);
+    assert_eq!(summary(&sources, &diags), ["E0110 \"length\": a field has no `length`"]);
+    let other = program("", "", MEAN).replace("x.mask", "y.mask");
+    let (sources, _, diags) = run(&other, &[]);
+    assert_eq!(summary(&sources, &diags), ["E0110 \"mask\": a tensor has no field `mask`"]);
+}
+
+#[test]
+fn stages_name_a_dimension() {
+    assert_eq!(errors("", "|> shuffle |> bucket(by: T) |> pad(T, multiple: 8) |> skip_bad", MEAN), [] as [&str; 0]);
+    for (stage, code) in [
+        ("|> bucket(by: S)", "E0529"),
+        ("|> bucket(by: B)", "E0529"),
+        ("|> bucket(T)", "E0508"),
+        ("|> bucket", "E0508"),
+        ("|> pad(S, multiple: 8)", "E0529"),
+        ("|> pad(T, multiple: 0)", "E0508"),
+        ("|> pad(T)", "E0508"),
+    ] {
+        let found = errors("", stage, MEAN);
+        assert!(found.len() == 1 && found[0].starts_with(code), "{stage}: {found:?}");
+    }
+}

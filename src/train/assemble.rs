@@ -1,0 +1,127 @@
+//! Putting a batch together: which sizes its rows need, and the inputs that are not read from whole columns.
+
+use super::data::sequences::Sequences;
+use super::data::{Part, Stored};
+use crate::diag::{Code, Diagnostic};
+use crate::runtime::Executable;
+use crate::sema::model::{Data, Padded, Phase, Sizes};
+
+/// Makes the inputs of one phase, batch by batch, in memory that is used again.
+pub struct Assembly<'a> {
+    phase: &'a Phase,
+    data: &'a Data,
+    part: &'a Part,
+    lengths: Vec<Lengths<'a>>,
+    columns: Vec<Column<'a>>,
+    sizes: Sizes,
+    rows: Vec<i32>,
+    row: Vec<u8>,
+    bytes: Vec<u8>,
+}
+
+/// A dimension that varies.
+struct Lengths<'a> {
+    /// The input with the length of each row.
+    input: String,
+    /// A column that has the dimension.
+    column: &'a Sequences,
+}
+
+/// A column whose rows are put together.
+struct Column<'a> {
+    input: String,
+    rows: &'a Sequences,
+    /// Its dimension among the phase's.
+    padded: usize,
+}
+
+impl<'a> Assembly<'a> {
+    pub fn new(phase: &'a Phase, data: &'a Data, part: &'a Part) -> Assembly<'a> {
+        let padded = &phase.padded;
+        let lengths = padded.iter().filter_map(|p| {
+            let column = sequences_of(data, part, &p.name)?;
+            Some(Lengths { input: Padded::lengths_input(&data.name, &p.name), column })
+        });
+        let columns = data.columns.iter().filter_map(|c| {
+            let (_, name) = c.varying()?;
+            let Some(Stored::Ragged(rows)) = part.column(&c.name) else { return None };
+            let padded = padded.iter().position(|p| p.name == name)?;
+            Some(Column { input: format!("{}.{}", data.name, c.name), rows, padded })
+        });
+        let sizes = Sizes { batch: 0, rows: part.rows, padded: vec![0; padded.len()] };
+        Assembly {
+            phase,
+            data,
+            part,
+            lengths: lengths.collect(),
+            columns: columns.collect(),
+            sizes,
+            rows: vec![],
+            row: vec![],
+            bytes: vec![],
+        }
+    }
+
+    /// A column with a dimension of this name.
+    pub fn sequences(&self, name: &str) -> Option<&'a Sequences> {
+        sequences_of(self.data, self.part, name)
+    }
+
+    /// Finds the sizes that these rows need.
+    pub fn measure(&mut self, rows: &[u64]) {
+        self.sizes.batch = rows.len();
+        for ((size, padded), lengths) in self.sizes.padded.iter_mut().zip(&self.phase.padded).zip(&self.lengths) {
+            let longest = rows.iter().map(|&r| lengths.column.length(r as usize)).max();
+            *size = padded.size(longest.unwrap_or(0));
+        }
+    }
+
+    /// The sizes of the rows that were measured last.
+    pub fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    /// Writes those inputs that the program has.
+    pub fn write(&mut self, rows: &[u64], executable: &mut Executable) -> Result<(), Diagnostic> {
+        self.rows.clear();
+        self.rows.extend(rows.iter().map(|&r| r as i32));
+        executable.write_rows(&self.rows)?;
+        for lengths in &self.lengths {
+            if !executable.has_input(&lengths.input) {
+                continue;
+            }
+            self.bytes.clear();
+            let length = |&row: &u64| (lengths.column.length(row as usize) as i32).to_le_bytes();
+            self.bytes.extend(rows.iter().flat_map(length));
+            executable.write(&lengths.input, &self.bytes)?;
+        }
+        for column in &self.columns {
+            if !executable.has_input(&column.input) {
+                continue;
+            }
+            let padded = self.sizes.padded[column.padded];
+            let row_bytes = padded * column.rows.step_bytes();
+            self.bytes.resize(rows.len() * row_bytes, 0);
+            for (&row, out) in rows.iter().zip(self.bytes.chunks_exact_mut(row_bytes)) {
+                let read = column.rows.read(row as usize, padded, &mut self.row, out);
+                read.map_err(|e| unreadable(self.data, &e))?;
+            }
+            executable.write(&column.input, &self.bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// The first column with a dimension of this name.
+fn sequences_of<'a>(data: &Data, part: &'a Part, name: &str) -> Option<&'a Sequences> {
+    let mut columns = data.columns.iter().filter(|c| c.varying().is_some_and(|(_, n)| n == name));
+    columns.find_map(|c| match part.column(&c.name) {
+        Some(Stored::Ragged(rows)) => Some(rows),
+        _ => None,
+    })
+}
+
+fn unreadable(data: &Data, error: &std::io::Error) -> Diagnostic {
+    Diagnostic::error(Code(703), format!("rows of `{}` cannot be read back: {error}", data.name))
+        .label(data.span, "declared here")
+}
