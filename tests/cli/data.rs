@@ -103,7 +103,8 @@ fn multiples_and_buckets_train_alike() {
 pub fn fit(place: &Place, start: Start, stop: &dyn Fn(u64) -> bool) -> (Vec<Tensor>, PathBuf) {
     let session = Session::open(&place.path("main.nn"), &[]).expect("readable");
     assert!(session.diagnostics.is_empty(), "{:#?}", session.diagnostics);
-    let machine = MachineOptions { threads: 1, portable: false, profile: false, run: RunOptions::default() };
+    let machine =
+        MachineOptions { threads: 1, portable: false, profile: false, check_passes: false, run: RunOptions::default() };
     let mut run = Run::new(&session, None, &machine, start).expect("starts");
     run.fit_until(Instant::now(), stop).expect("trains");
     let last = Checkpoint::load(&run.folder().join("last.safetensors")).expect("a checkpoint");
