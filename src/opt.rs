@@ -5,6 +5,7 @@
 
 pub mod cse;
 pub mod dce;
+mod draft;
 pub mod inline;
 pub mod narrow;
 pub mod raise;
@@ -66,6 +67,15 @@ pub fn rewrite(mut graph: Graph, mut rule: impl FnMut(&mut Rewriter, &Inst) -> O
         }
     }
     rename_outputs(&mut graph.outputs, |v| *renamed.get(&v).unwrap_or(&v));
+    graph
+}
+
+/// The graph with a pass applied to all regions of its instructions. A region sees nothing but its inputs, so it is a
+/// program of its own.
+fn in_regions(mut graph: Graph, pass: fn(Graph) -> Graph) -> Graph {
+    for inst in &mut graph.insts {
+        inst.regions = std::mem::take(&mut inst.regions).into_iter().map(pass).collect();
+    }
     graph
 }
 

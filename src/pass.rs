@@ -38,8 +38,7 @@ pub fn run_interpreted(
     tolerance: f64,
 ) -> Result<Graph, String> {
     let outputs = |graph: &Graph| {
-        let runs = !graph.insts.iter().any(|inst| inst.op == Op::Grad);
-        runs.then(|| interp::run(graph, inputs, Precision::F64).map_err(|e| e.to_string())).transpose()
+        (!has_grad(graph)).then(|| interp::run(graph, inputs, Precision::F64).map_err(|e| e.to_string())).transpose()
     };
     let mut before = outputs(&graph)?;
     for pass in passes {
@@ -51,6 +50,10 @@ pub fn run_interpreted(
         before = after;
     }
     Ok(graph)
+}
+
+fn has_grad(graph: &Graph) -> bool {
+    graph.insts.iter().any(|inst| inst.op == Op::Grad || inst.regions.iter().any(has_grad))
 }
 
 /// Relative difference that reordered arithmetic in f64 may cause.

@@ -13,6 +13,7 @@ const DCE: Pass = Pass { name: "dce", description: "drop what no output needs", 
 /// From the lowered program to one with all gradients as ordinary operations (stage `grad`).
 pub const GRAD: &[Pass] = &[
     Pass { name: "raise", description: "recognise what was written by hand", run: raise },
+    DCE,
     Pass { name: "autodiff", description: "expand gradients by reverse mode", run: expand_grads },
     DCE,
 ];

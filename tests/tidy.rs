@@ -27,8 +27,8 @@ const ARROWS: [(&str, &[&str]); 20] = [
     (
         "driver",
         &[
-            "source", "diag", "syntax", "sema", "ops", "tensor", "lower", "passes", "schedule", "lane", "codegen",
-            "runtime", "train", "pass",
+            "source", "diag", "syntax", "sema", "ops", "tensor", "lower", "autodiff", "passes", "schedule", "lane",
+            "codegen", "runtime", "train", "pass",
         ],
     ),
     ("cli", &["source", "diag", "syntax", "sema", "train", "driver"]),

@@ -1,6 +1,7 @@
 //! From a phase of the model to an executable: bind, optimise, schedule, generate code.
 
 use super::each_pass;
+use crate::autodiff::{self, Refused};
 use crate::codegen::{self, CodegenOptions, Compiled};
 use crate::diag::{Code, Diagnostic};
 use crate::lane::Target;
@@ -127,7 +128,8 @@ pub fn tensor(graph: &Graph<Dim>, bindings: &Bindings) -> Result<Graph, Diagnost
 }
 
 pub fn differentiated(graph: Graph) -> Result<Graph, Diagnostic> {
-    passes::run(graph, passes::GRAD).map_err(|e| internal("autodiff", &e))
+    let graph = passes::run(graph, passes::GRAD).map_err(|e| internal("autodiff", &e))?;
+    autodiff::refused(&graph).map_or(Ok(graph), |refused| Err(through_condition(&refused)))
 }
 
 pub fn optimized(graph: Graph) -> Result<Graph, Diagnostic> {
@@ -140,6 +142,13 @@ pub fn plan(graph: &Graph, backend: &Backend) -> Result<StepProgram, Diagnostic>
 
 pub fn generate(program: &StepProgram, backend: &Backend) -> Result<Compiled, Diagnostic> {
     codegen::compile(program, &backend.codegen)
+}
+
+fn through_condition(refused: &Refused) -> Diagnostic {
+    Diagnostic::error(Code(902), "no gradient passes through a loop that ends on a condition")
+        .label(refused.grad.span, "this gradient depends on the loop")
+        .label(refused.scan.span, "the loop with `while`")
+        .help("scan all positions and choose with `where`, or cut the gradient with `stop_gradient`")
 }
 
 /// A fault of the compiler itself, reported like any other error.

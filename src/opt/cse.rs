@@ -2,7 +2,7 @@
 //!
 //! Every operation is a function of its arguments and attributes (random bits too); only inputs are left alone.
 
-use super::rewrite;
+use super::{in_regions, rewrite};
 use crate::ops::{Binary, Compare, Op, Type};
 use crate::tensor::{Graph, Inst, Value};
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ type Key = (String, Vec<Value>, Type);
 
 pub fn cse(graph: Graph) -> Graph {
     let mut seen: HashMap<Key, Vec<Value>> = HashMap::new();
-    rewrite(graph, |r, inst| {
+    rewrite(in_regions(graph, cse), |r, inst| {
         if matches!(inst.op, Op::Input { .. }) || !inst.regions.is_empty() {
             return None;
         }

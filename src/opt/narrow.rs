@@ -15,14 +15,15 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use super::rename_outputs;
+use super::{in_regions, rename_outputs};
 use crate::ops::{Op, Pad, Type, Window};
 use crate::tensor::build::Builder;
 use crate::tensor::{Graph, Inst, Origin, Value};
 use extent::{Extent, Extents};
 use std::collections::HashMap;
 
-pub fn narrow(mut graph: Graph) -> Graph {
+pub fn narrow(graph: Graph) -> Graph {
+    let mut graph = in_regions(graph, narrow);
     let Some(extents) = Extents::of(&graph) else { return graph };
     let insts = std::mem::take(&mut graph.insts);
     let mut outputs = std::mem::take(&mut graph.outputs);

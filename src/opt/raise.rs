@@ -3,7 +3,7 @@
 //! A small whole power becomes a product: its gradient needs neither a logarithm nor a guard against singular partials.
 //! Values by which a gradient is taken must keep their place in the program, so nothing here looks through them.
 
-use super::{Rewriter, rewrite};
+use super::{Rewriter, in_regions, rewrite};
 use crate::ops::{Binary, Literal, Op};
 use crate::tensor::{Graph, Inst, Value};
 use std::collections::HashSet;
@@ -11,7 +11,7 @@ use std::collections::HashSet;
 pub fn raise(graph: Graph) -> Graph {
     let grads = graph.insts.iter().filter(|inst| inst.op == Op::Grad);
     let watched: HashSet<Value> = grads.flat_map(|inst| inst.args[1..].to_vec()).collect();
-    rewrite(graph, |r, inst| {
+    rewrite(in_regions(graph, raise), |r, inst| {
         let seen = inst.results.iter().any(|v| watched.contains(v));
         if seen { None } else { power(r, inst, &watched).map(|v| vec![v]) }
     })

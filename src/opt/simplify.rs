@@ -8,6 +8,7 @@
 mod arithmetic;
 mod dot;
 mod moves;
+mod scan;
 
 use super::{Rewriter, rewrite};
 use crate::ops::{Literal, Op};
@@ -16,6 +17,9 @@ use crate::tensor::{Graph, Inst, Value};
 
 pub fn simplify(graph: Graph) -> Graph {
     rewrite(graph, |r, inst| {
+        if let Op::Scan { .. } = inst.op {
+            return scan::simplify(r, inst);
+        }
         let value = constant(r, inst).or_else(|| arithmetic::simplify(r, inst)).or_else(|| moves::simplify(r, inst));
         value.or_else(|| dot::simplify(r, inst)).map(|v| vec![v])
     })

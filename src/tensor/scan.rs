@@ -13,6 +13,9 @@
 
 use super::{Graph, InputRole, Inst, Origin, OutputRole, Value};
 use crate::ops::{DType, Extent, Op, Type};
+use std::collections::HashSet;
+
+pub type Values = HashSet<Value>;
 
 /// The parts of a scan that satisfies the verifier.
 #[derive(Clone, Copy)]
@@ -75,6 +78,45 @@ impl<'a, D> Scan<'a, D> {
     }
 }
 
+impl<D> Scan<'_, D> {
+    /// The inputs of the body after the position, each with the argument that it is bound to or starts from.
+    pub fn bound(&self) -> impl Iterator<Item = (Value, Value)> {
+        let args = self.consts.iter().chain(self.inits).chain(self.xs);
+        self.inputs().skip(1).zip(args.copied())
+    }
+
+    /// The results, each with the output of the body that it is or stacks.
+    pub fn given(&self) -> impl Iterator<Item = (Value, Value)> {
+        let results = self.finals.iter().chain(self.ys);
+        results.copied().zip(self.body.outputs.iter().map(|o| o.value))
+    }
+
+    /// What `reach` finds in the body from the inputs of the `chosen` arguments and, step by step, from the carries to
+    /// which it gets. The larger its argument, the larger a set it must give.
+    pub fn forward(&self, chosen: impl Fn(Value) -> bool, reach: impl Fn(&Values) -> Values) -> Values {
+        let seeds = self.bound().filter(|(_, arg)| chosen(*arg)).map(|(input, _)| input).collect();
+        closed(seeds, reach, self.next().into_iter().zip(self.carry_inputs()).collect())
+    }
+
+    /// The same backward: from the outputs of the `chosen` results, and from the carries that later steps take.
+    pub fn backward(&self, chosen: impl Fn(Value) -> bool, reach: impl Fn(&Values) -> Values) -> Values {
+        let seeds = self.given().filter(|(result, _)| chosen(*result)).map(|(_, output)| output).collect();
+        closed(seeds, reach, self.carry_inputs().into_iter().zip(self.next()).collect())
+    }
+}
+
+/// Where `reach` finds the first value of a link, it starts from the second one too.
+fn closed(mut seeds: Values, reach: impl Fn(&Values) -> Values, links: Vec<(Value, Value)>) -> Values {
+    loop {
+        let found = reach(&seeds);
+        let before = seeds.len();
+        seeds.extend(links.iter().filter(|(from, _)| found.contains(from)).map(|(_, to)| *to));
+        if seeds.len() == before {
+            return found;
+        }
+    }
+}
+
 impl Scan<'_> {
     /// The positions in the order in which the body runs.
     pub fn positions(&self) -> impl Iterator<Item = usize> + use<> {
@@ -88,6 +130,13 @@ pub fn slices<D: Clone>(types: &[Type<D>]) -> Vec<Type<D>> {
     types.iter().map(|ty| Type::new(ty.dtype, ty.shape.iter().skip(1).cloned().collect())).collect()
 }
 
+/// Names for the inputs of a body with so many constants, carries and xs.
+pub fn input_names([consts, carries, xs]: [usize; 3]) -> impl Iterator<Item = String> {
+    let numbered = |name: &'static str, count| (0..count).map(move |n| format!("{name}{n}"));
+    let names = numbered("const", consts).chain(numbered("carry", carries)).chain(numbered("x", xs));
+    std::iter::once("i".to_string()).chain(names)
+}
+
 impl<D: Extent> Graph<D> {
     /// A body for a scan with these arguments: its inputs, and nothing yet that computes. The caller appends
     /// instructions and [`Graph::step`]s.
@@ -95,18 +144,10 @@ impl<D: Extent> Graph<D> {
         let Op::Scan { carries, xs, .. } = op else { unreachable!("only a scan has such a body") };
         let types: Vec<Type<D>> = args.iter().map(|v| self.ty(*v).clone()).collect();
         let (whole, sliced) = types.split_at(types.len() - xs);
-        let consts = whole.len() - carries;
-        let name = |n: usize| match n.checked_sub(consts) {
-            None => format!("const{n}"),
-            Some(carry) => format!("carry{carry}"),
-        };
+        let types = [Type::scalar(DType::I32)].into_iter().chain(whole.to_vec()).chain(slices(sliced));
         let mut body = Graph::new("body");
-        body.input("i", InputRole::Arg, Type::scalar(DType::I32), Origin::default());
-        for (n, ty) in whole.iter().enumerate() {
-            body.input(name(n), InputRole::Arg, ty.clone(), Origin::default());
-        }
-        for (n, ty) in slices(sliced).into_iter().enumerate() {
-            body.input(format!("x{n}"), InputRole::Arg, ty, Origin::default());
+        for (name, ty) in input_names([whole.len() - carries, *carries, *xs]).zip(types) {
+            body.input(name, InputRole::Arg, ty, Origin::default());
         }
         body
     }

@@ -2,7 +2,7 @@
 
 use super::noise;
 use nnc::ops::{Binary, Compare, DType, Literal, Op, Pad, Reduce, Type, Unary, Window};
-use nnc::tensor::build::Builder;
+use nnc::tensor::build::{Builder, Loop};
 use nnc::tensor::data::{Data, Tensor};
 use nnc::tensor::{Graph, InputRole, Origin, OutputRole};
 
@@ -72,7 +72,7 @@ pub fn cases() -> Vec<Case> {
     ]
     .into_iter()
     .flatten()
-    .chain([with_vjp(), without_vjp()])
+    .chain([with_vjp(), without_vjp(), scan()])
     .collect()
 }
 
@@ -293,4 +293,20 @@ fn without_vjp() -> Case {
 /// The rule uses the result: x_adj = y_adj y.
 fn with_vjp() -> Case {
     composite(vec![shifted_exp(), region("vjp", 3, |b, args| b.mul(args[2], args[1]))])
+}
+
+/// h ← tanh(h x) over four steps.
+fn scan() -> Case {
+    let op = Loop::over(4).op(1, 1);
+    let mut outer = Graph::new("outer");
+    let mut input =
+        |shape: &[usize]| outer.input("x", InputRole::Arg, Type::new(DType::F32, shape.to_vec()), Origin::default());
+    let args = [input(&[3]), input(&[4, 3])];
+    let mut body = outer.scan_body(&op, &args);
+    let [carry, slice] = [1, 2].map(|n: usize| body.inputs[n].0);
+    let mut b = Builder::new(&mut body, Origin::default());
+    let product = b.mul(carry, slice);
+    let next = b.unary(Unary::Tanh, product);
+    body.step(&[next], &[]);
+    Case { regions: vec![body], ..Case::new(op, vec![floats(&[3], 1), floats(&[4, 3], 2)], &[3]) }
 }

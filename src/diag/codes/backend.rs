@@ -32,4 +32,21 @@ let slope = grad(loss, wrt: w)          // expanded before the back end in every
 No program should cause this through `nnc`: please report the program that does.
 ",
     },
+    Explanation {
+        code: Code(902),
+        title: "a gradient through a loop that ends on a condition",
+        text: "\
+How many steps such a loop takes depends on its data, and so does what the steps before the last one must keep for the
+gradient. `scan … while` is for generating and searching, not for training.
+
+```nn
+var h = h0
+scan i in 0..8 while any(h > 0.1) { h = h * w }
+minimize mean(h)            // E0902
+```
+
+Scan all positions and keep the old value with `where` once the condition is false; or cut the gradient with
+`stop_gradient`.
+",
+    },
 ];
