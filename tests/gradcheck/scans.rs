@@ -399,8 +399,7 @@ fn scans(graph: &Graph) -> Vec<&Inst> {
 
 /// Bytes that the loops outside of others stack.
 fn stacked(function: &Function) -> usize {
-    let graph = super::program(function, What::Gradients).graph;
-    let graph = nnc::passes::run(graph, &[GRAD[GRAD.len() - 1]]).unwrap();
+    let graph = nnc::passes::run(unexpanded(function, What::Gradients).graph, GRAD).unwrap();
     let ys = |inst: &Inst| {
         let Op::Scan { carries, .. } = inst.op else { return 0 };
         inst.results[carries..].iter().map(|v| graph.ty(*v).bytes()).sum()
@@ -455,4 +454,42 @@ fn weights_of_one() -> f64 {
         },
         _ => unreachable!("a table"),
     }
+}
+
+/// The code with which a program is refused.
+fn refusal(body: impl Fn(&mut Builder, &[Value]) -> Value + 'static) -> Option<u16> {
+    let graph = unexpanded(&form("refused", vec![floats(&[2], 1)], body), What::Gradients).graph;
+    nnc::driver::compile::differentiated(graph).err().map(|error| error.code.0)
+}
+
+/// x ← sin x, at most three times and as long as the first element is positive.
+fn while_positive(b: &mut Builder, x: Value) -> Value {
+    let yes = b.scalar(1.0, DType::Bool);
+    let args = ScanArgs { inits: &[yes, x], ..ScanArgs::default() };
+    b.scan(Loop { while_carry: true, ..Loop::over(3) }, args, |b, step| {
+        let y = b.unary(Unary::Sin, step.carries[1]);
+        let first = b.slice(y, &[0], &[1], &[1]);
+        let first = b.reshape(first, &[]);
+        let zero = b.scalar(0.0, DType::F32);
+        [vec![b.compare(Compare::Gt, first, zero), y], vec![]]
+    })[1]
+}
+
+#[test]
+fn no_gradient_passes_through_a_condition() {
+    assert_eq!(refusal(|b, a| while_positive(b, a[0])), Some(902));
+    let twice = |b: &mut Builder, a: &[Value]| {
+        let args = ScanArgs { inits: a, ..ScanArgs::default() };
+        b.scan(Loop::over(2), args, |b, step| [vec![while_positive(b, step.carries[0])], vec![]])[0]
+    };
+    assert_eq!(refusal(twice), Some(902));
+    assert_eq!(refusal(|b, a| composite(b, a[0], vec![region(1, &[2], |b, p| while_positive(b, p[0]))])), Some(902));
+    // Beside the gradient's way, or cut off from it.
+    let beside = |b: &mut Builder, a: &[Value]| {
+        let ty = b.ty(a[0]);
+        let stopped = b.op(Op::StopGradient, a, ty);
+        let found = while_positive(b, stopped);
+        b.mul(found, a[0])
+    };
+    assert_eq!(refusal(beside), None);
 }
