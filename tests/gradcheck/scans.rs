@@ -3,7 +3,7 @@
 use super::cases::{bools, exact, floats, ints};
 use super::{Function, What, check_first, check_optimised, check_second, grad, unexpanded, weights};
 use nnc::ops::{Binary, Compare, DType, Literal, Op, Reduce, Type, Unary};
-use nnc::pass::run_interpreted;
+use nnc::pass::{REORDERED, run_interpreted};
 use nnc::passes::{GRAD, OPT};
 use nnc::tensor::build::{Builder, Loop, ScanArgs, Step};
 use nnc::tensor::data::Tensor;
@@ -23,8 +23,8 @@ fn check(function: Function) {
         let program = unexpanded(&function, what);
         let inputs = program.names.iter().map(String::as_str).zip(function.args.iter().cloned());
         let inputs: Vec<(&str, Tensor)> = inputs.collect();
-        let graph = run_interpreted(program.graph.clone(), GRAD, &inputs)
-            .and_then(|graph| run_interpreted(graph, OPT, &inputs))
+        let graph = run_interpreted(program.graph.clone(), GRAD, &inputs, REORDERED)
+            .and_then(|graph| run_interpreted(graph, OPT, &inputs, REORDERED))
             .unwrap_or_else(|e| panic!("{}: {e}", function.name));
         let optimised = super::Program { graph, ..program }.run(&function.args);
         super::compare(&function.name, &format!("optimised {order}"), &optimised, &plain);
