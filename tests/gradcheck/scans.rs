@@ -2,6 +2,7 @@
 
 use super::cases::{bools, exact, floats, ints};
 use super::{Function, What, check_first, check_optimised, check_second, grad, unexpanded, weights};
+use nnc::diag::Code;
 use nnc::ops::{Binary, Compare, DType, Literal, Op, Reduce, Type, Unary};
 use nnc::pass::{REORDERED, run_interpreted};
 use nnc::passes::{GRAD, OPT};
@@ -457,9 +458,9 @@ fn weights_of_one() -> f64 {
 }
 
 /// The code with which a program is refused.
-fn refusal(body: impl Fn(&mut Builder, &[Value]) -> Value + 'static) -> Option<u16> {
+fn refusal(body: impl Fn(&mut Builder, &[Value]) -> Value + 'static) -> Option<Code> {
     let graph = unexpanded(&form("refused", vec![floats(&[2], 1)], body), What::Gradients).graph;
-    nnc::driver::compile::differentiated(graph).err().map(|error| error.code.0)
+    nnc::driver::compile::differentiated(graph).err().map(|error| error.code)
 }
 
 /// x ← sin x, at most three times and as long as the first element is positive.
@@ -477,13 +478,16 @@ fn while_positive(b: &mut Builder, x: Value) -> Value {
 
 #[test]
 fn no_gradient_passes_through_a_condition() {
-    assert_eq!(refusal(|b, a| while_positive(b, a[0])), Some(902));
+    assert_eq!(refusal(|b, a| while_positive(b, a[0])), Some(Code(902)));
     let twice = |b: &mut Builder, a: &[Value]| {
         let args = ScanArgs { inits: a, ..ScanArgs::default() };
         b.scan(Loop::over(2), args, |b, step| [vec![while_positive(b, step.carries[0])], vec![]])[0]
     };
-    assert_eq!(refusal(twice), Some(902));
-    assert_eq!(refusal(|b, a| composite(b, a[0], vec![region(1, &[2], |b, p| while_positive(b, p[0]))])), Some(902));
+    assert_eq!(refusal(twice), Some(Code(902)));
+    assert_eq!(
+        refusal(|b, a| composite(b, a[0], vec![region(1, &[2], |b, p| while_positive(b, p[0]))])),
+        Some(Code(902))
+    );
     // Beside the gradient's way, or cut off from it.
     let beside = |b: &mut Builder, a: &[Value]| {
         let ty = b.ty(a[0]);
