@@ -21,6 +21,13 @@ impl Checker {
         if let Some(value) = self.eval_rounding(callee, &first, args, span) {
             return value;
         }
+        if let ExprKind::Name(name) = &callee.kind
+            && &*name.text == "reorder"
+            && self.is_free(name)
+        {
+            let args = self.eval_args(first, args);
+            return self.eval_reorder(args, span);
+        }
         match self.eval(callee) {
             Value::Function(Callable::Constructor(block)) => self.construct(&block, first, args, span),
             Value::Function(f) => {

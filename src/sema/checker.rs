@@ -3,6 +3,7 @@
 use super::defs::Defs;
 use super::emit::{Checked, Emit};
 use super::layer::Instance;
+use super::memory::Memory;
 use super::param::ParamInfo;
 use super::phase::PhaseState;
 use super::scope::Frame;
@@ -22,6 +23,10 @@ pub struct GraphState {
     pub current: HashMap<Rc<str>, tensor::Value>,
     /// What has changed, in order of the first change.
     pub updated: Vec<Rc<str>>,
+    /// States of the root call under elaboration.
+    pub memories: Vec<Memory>,
+    /// Calls and scans that are open.
+    pub open_calls: usize,
     pub kind: GraphKind,
 }
 
@@ -36,7 +41,14 @@ pub enum GraphKind {
 
 impl GraphState {
     pub fn new(name: &str, kind: GraphKind) -> Self {
-        GraphState { emit: Emit::new(name), current: HashMap::new(), updated: vec![], kind }
+        GraphState {
+            emit: Emit::new(name),
+            current: HashMap::new(),
+            updated: vec![],
+            memories: vec![],
+            open_calls: 0,
+            kind,
+        }
     }
 
     pub fn set(&mut self, path: &Rc<str>, value: tensor::Value) {

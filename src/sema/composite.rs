@@ -1,11 +1,12 @@
 //! `composite fn … vjp`: one instruction with two regions, the body and its own gradient.
 
 use super::checker::{Checker, GraphKind, GraphState};
+use super::param::same_type;
 use super::scope::Local;
 use super::value::Value;
 use crate::diag::{Code, Diagnostic};
 use crate::ops::dim::Dim;
-use crate::ops::{Extent, Op, Type};
+use crate::ops::{Op, Type};
 use crate::source::Span;
 use crate::syntax::ast::{self, Vjp};
 use crate::tensor::{self, Graph, InputRole, Origin, OutputRole};
@@ -154,10 +155,6 @@ fn finish(mut graph: Graph<Dim>, layout: &Layout) -> Graph<Dim> {
         graph.output(name, OutputRole::Result, x);
     }
     graph
-}
-
-fn same_type(a: &Type<Dim>, b: &Type<Dim>) -> bool {
-    a.dtype == b.dtype && a.rank() == b.rank() && a.shape.iter().zip(&b.shape).all(|(x, y)| x.same(y))
 }
 
 fn composite_result(f: &ast::Function, found: &str) -> Diagnostic {

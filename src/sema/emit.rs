@@ -11,6 +11,7 @@ mod contract;
 mod elementwise;
 pub mod error;
 mod index;
+mod loops;
 mod movement;
 mod pattern;
 mod ragged;
@@ -21,6 +22,7 @@ mod window;
 mod tests;
 
 pub use index::Index;
+pub use loops::{Carry, Finished, Scanned, Slot};
 pub use pattern::Pattern;
 pub use ragged::Ragged;
 pub use reduce::Over;
@@ -48,6 +50,8 @@ pub struct Emit {
     pub ranges: HashMap<Symbol, (i64, i64)>,
     /// Padded dimensions, over which nothing may be summed without a mask.
     pub ragged: Ragged,
+    /// Loops whose bodies are under construction, outermost first.
+    pub loops: Vec<loops::OpenLoop>,
     /// How many random draws each layer instance has made.
     draws: HashMap<Rc<str>, u64>,
 }
@@ -60,6 +64,7 @@ impl Emit {
             scalars: HashMap::new(),
             ranges: HashMap::new(),
             ragged: Ragged::default(),
+            loops: vec![],
             draws: HashMap::new(),
         }
     }
@@ -139,7 +144,7 @@ impl Emit {
         if let Some(&value) = self.scalars.get(name) {
             return value;
         }
-        let value = self.graph.input(name, InputRole::Scalar, Type::scalar(DType::I32), Origin::default());
+        let value = self.input(name, InputRole::Scalar, Type::scalar(DType::I32), Origin::default());
         self.scalars.insert(name.into(), value);
         value
     }

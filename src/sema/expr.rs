@@ -39,7 +39,7 @@ impl Checker {
             ExprKind::Tuple(_) => self.report(stray_tuple(expr.span)),
             ExprKind::Paren(inner) => self.eval(inner),
             ExprKind::If { cond, then, otherwise } => self.eval_if(cond, then, otherwise.as_deref()),
-            ExprKind::Scan(_) => self.report(super::unsupported::scan(scan_word(expr.span))),
+            ExprKind::Scan(scan) => self.eval_scan(scan, expr.span),
             ExprKind::Error => Value::Error,
         }
     }
@@ -304,14 +304,9 @@ fn mentions_training(cond: &Expr) -> bool {
     }
 }
 
-/// The word `scan` of a whole loop.
-fn scan_word(span: Span) -> Span {
-    Span { end: span.end.min(span.start + 4), ..span }
-}
-
 fn stray_tuple(span: Span) -> Diagnostic {
     Diagnostic::error(Code(203), "several values in parentheses are no value")
-        .label(span, "only `scan` takes this")
+        .label(span, "only `scan` and `yield` take this")
         .help("name the parts to make a record: `(a: x, b: y)`")
 }
 
@@ -356,9 +351,7 @@ fn cannot_spread(name: &ast::Name, what: &str) -> Diagnostic {
 fn range_not_known(span: Span) -> Diagnostic {
     Diagnostic::error(Code(210), "the bounds of this range are not known to the compiler, or too far apart")
         .label(span, "`for` repeats its body for each number")
-        .help(
-            "loops over data are not supported yet; functions of a whole axis are, such as `sum` and `cumulative_sum`",
-        )
+        .help("a loop over data is a scan: `scan i in 0..n { … }`, `scan x in xs along T { … }`")
 }
 
 fn value_not_known(span: Span, dim: &Dim) -> Diagnostic {

@@ -11,7 +11,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::ops::Type;
 use crate::ops::dim::Dim;
 use crate::source::Span;
-use crate::syntax::ast::{self, Expr, Member};
+use crate::syntax::ast::{self, Expr, Member, TypedMember};
 use std::rc::Rc;
 
 /// Where a constructor call puts its instance.
@@ -51,6 +51,8 @@ pub(super) enum Held {
     Value(Value),
     /// A param or buffer, by its number in `Checker::params`.
     State(usize),
+    /// A `state`: it has a value only while a root call lasts.
+    Memory(Rc<TypedMember>),
 }
 
 impl Instance {
@@ -80,7 +82,15 @@ impl Instance {
         self.members.iter().any(|(n, h)| &*n.text == name && matches!(h, Held::Value(Value::Error)))
     }
 
-    /// The state with this name.
+    /// The declaration of the `state` with this name.
+    pub fn memory(&self, name: &str) -> Option<Rc<TypedMember>> {
+        self.members.iter().find_map(|(n, held)| match held {
+            Held::Memory(m) if &*n.text == name => Some(m.clone()),
+            _ => None,
+        })
+    }
+
+    /// The param or buffer with this name.
     pub fn state(&self, name: &str) -> Option<usize> {
         self.members.iter().find_map(|(n, held)| match held {
             Held::State(index) if &*n.text == name => Some(*index),

@@ -89,6 +89,15 @@ impl Checker {
                     self.realize_members(id, if holds { then } else { otherwise });
                 }
             }
+            Member::Typed(m) if is_memory(m) => {
+                let held = if m.value.is_some() {
+                    Held::Memory(m.clone().into())
+                } else {
+                    self.report(super::param::no_initial_value(m));
+                    Held::Value(Value::Error)
+                };
+                self.hold(id, &m.name, held);
+            }
             Member::Typed(m) => {
                 let held = self.declare_state(id, m).map_or(Held::Value(Value::Error), Held::State);
                 self.hold(id, &m.name, held);
@@ -136,6 +145,7 @@ impl Checker {
             return Some(match held.clone() {
                 Held::Value(value) => value,
                 Held::State(index) => self.read_state(index, name.span),
+                Held::Memory(m) => self.read_memory(id, &m, name.span),
             });
         }
         if let Some(f) = method(&instance.def, &name.text) {
@@ -179,8 +189,14 @@ pub fn find_member(members: &[Member], name: &str) -> Option<Span> {
     })
 }
 
+/// Whether it is a `state`; its dimensions belong to a root call and not to the layer.
+fn is_memory(m: &TypedMember) -> bool {
+    m.word.as_ref().is_some_and(|w| &*w.text == "state")
+}
+
 pub fn member_capitals(member: &Member, names: &mut Vec<ast::Name>) {
     match member {
+        Member::Typed(m) if is_memory(m) => {}
         Member::Typed(m) => {
             type_capitals(&m.ty, names);
             m.value.iter().for_each(|e| collect_capitals(e, names));

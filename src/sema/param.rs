@@ -38,10 +38,6 @@ impl Checker {
         let kind = match m.word.as_ref().map(|w| &*w.text) {
             Some("param") => ParamKind::Trainable,
             Some("buffer") => ParamKind::Buffer,
-            Some("state") => {
-                self.report(super::unsupported::state(m.name.span));
-                return None;
-            }
             word => {
                 self.report(unknown_member_word(m, word));
                 return None;
@@ -115,7 +111,7 @@ impl Checker {
         });
     }
 
-    fn initial_value(&mut self, value: Value, ty: &Type<Dim>, span: Span) -> Option<tensor::Value> {
+    pub(super) fn initial_value(&mut self, value: Value, ty: &Type<Dim>, span: Span) -> Option<tensor::Value> {
         let value = match value {
             Value::Function(f) => self.run_initializer(&f, ty, span),
             other => other,
@@ -136,9 +132,7 @@ impl Checker {
         };
         let Value::Tensor(node) = node else { return None };
         let found = self.graph.emit.ty(node).clone();
-        let fits = found.dtype == ty.dtype
-            && found.shape.len() == ty.shape.len()
-            && found.shape.iter().zip(&ty.shape).all(|(a, b)| a.same(b));
+        let fits = same_type(&found, ty);
         if !fits {
             self.report(wrong_initial_type(span, ty, &found));
         }
@@ -173,12 +167,17 @@ impl Checker {
             return Value::Tensor(node);
         }
         let origin = Origin { layer: Some(info.layer.clone()), span: info.span };
-        let node = self.graph.emit.graph.input(&*path, info.role(), info.ty.clone(), origin);
+        let (role, ty, kind) = (info.role(), info.ty.clone(), info.kind);
+        let node = self.graph.emit.input(&path, role, ty, origin);
+        let node = if kind == ParamKind::Buffer { self.graph.emit.enter_loops(&path, node) } else { node };
         self.graph.current.insert(path, node);
         Value::Tensor(node)
     }
 
     pub fn assign_member(&mut self, id: InstanceId, name: &ast::Name, value: Value) {
+        if let Some(m) = self.instances[id.0 as usize].memory(&name.text) {
+            return self.assign_memory(id, &m, value, name);
+        }
         let Some(index) = self.instances[id.0 as usize].state(&name.text) else {
             if !self.instances[id.0 as usize].is_broken(&name.text) {
                 self.report(assign_to_member(name));
@@ -203,27 +202,36 @@ impl Checker {
         }
         // Reading first makes the state an input, also where nothing uses its old value.
         self.read_state(index, name.span);
+        if let Some(node) = self.value_of_type(value, &ty, name) {
+            self.graph.set(&path, node);
+        }
+    }
+
+    /// What is assigned to a tensor of this type: one of the same type, or a literal that takes it.
+    pub(super) fn value_of_type(&mut self, value: Value, ty: &Type<Dim>, name: &ast::Name) -> Option<tensor::Value> {
         let emit = self.emit(name.span);
         let result = match &value {
+            Value::Error => return None,
             Value::Tensor(x) => Ok(*x),
             literal => emit.operand(literal, ty.dtype).and_then(|x| emit.broadcast_to(x, &ty.shape)),
         };
-        let Value::Tensor(node) = self.settle(result.map(Value::Tensor)) else { return };
+        let Value::Tensor(node) = self.settle(result.map(Value::Tensor)) else { return None };
         let found = self.graph.emit.ty(node).clone();
-        let same = found.dtype == ty.dtype
-            && found.rank() == ty.rank()
-            && found.shape.iter().zip(&ty.shape).all(|(a, b)| a.same(b));
-        if same {
-            self.graph.set(&path, node);
-        } else {
-            self.report(wrong_state_type(name, &ty, &found));
+        if !same_type(ty, &found) {
+            self.report(wrong_state_type(name, ty, &found));
+            return None;
         }
+        Some(node)
     }
 
     /// The state of this path, if it exists.
     pub fn find_state(&self, path: &str) -> Option<usize> {
         self.params.iter().position(|p| &*p.path == path)
     }
+}
+
+pub fn same_type(a: &Type<Dim>, b: &Type<Dim>) -> bool {
+    a.dtype == b.dtype && a.rank() == b.rank() && a.shape.iter().zip(&b.shape).all(|(x, y)| x.same(y))
 }
 
 /// Fan-in and fan-out: a matrix is (in, out); of more axes the leading ones are the receptive field, as in HWIO.
@@ -254,7 +262,7 @@ fn unknown_member_word(m: &TypedMember, word: Option<&str>) -> Diagnostic {
     }
 }
 
-fn no_initial_value(m: &TypedMember) -> Diagnostic {
+pub fn no_initial_value(m: &TypedMember) -> Diagnostic {
     let end = Span { start: m.ty.span.end, ..m.ty.span };
     let is_param = m.word.as_ref().is_some_and(|w| &*w.text == "param");
     let init = if is_param { " = glorot_uniform" } else { " = 0.0" };

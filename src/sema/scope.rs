@@ -10,6 +10,7 @@ use crate::ops::DType;
 use crate::ops::dim::Dim;
 use crate::source::Span;
 use crate::syntax::ast;
+use crate::tensor;
 use std::rc::Rc;
 
 #[derive(Clone, Debug)]
@@ -73,6 +74,10 @@ pub struct Frame {
     pub in_training: bool,
     /// What `raw` means while a data field is elaborated.
     pub raw: Option<Raw>,
+    /// Axes of values whose type was declared, by the dimension's name.
+    pub axes: Vec<(tensor::Value, Rc<str>, usize)>,
+    /// What the iteration of each open scan has yielded so far.
+    pub yields: Vec<Vec<(Value, Span)>>,
     /// Dimensions of arguments that wait for others.
     pub deferred: Vec<super::shapes::Deferred>,
 }
@@ -88,6 +93,8 @@ impl Frame {
             nested: false,
             in_training: false,
             raw: None,
+            axes: vec![],
+            yields: vec![],
             deferred: vec![],
         }
     }
@@ -106,6 +113,11 @@ impl Frame {
 
     pub fn pack(&self, name: &str) -> Option<&Pack> {
         self.packs.iter().find(|(n, _)| &**n == name).map(|(_, p)| p)
+    }
+
+    /// The axes of `x` that its declared type calls by this name.
+    pub fn declared_axes(&self, x: tensor::Value, name: &str) -> Vec<usize> {
+        self.axes.iter().filter(|(y, n, _)| *y == x && &**n == name).map(|(.., axis)| *axis).collect()
     }
 
     pub fn declare(&mut self, local: Local) {

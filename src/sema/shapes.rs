@@ -185,6 +185,20 @@ impl Checker {
     }
 }
 
+/// The axes that a declared shape calls by a bare name.
+pub fn axis_names(dims: &[DimExpr], rank: usize) -> impl Iterator<Item = (Rc<str>, usize)> {
+    let pack = dims.iter().position(|d| matches!(d, DimExpr::Pack(_))).unwrap_or(dims.len());
+    dims.iter().enumerate().filter_map(move |(i, dim)| {
+        let axis = if i < pack { i } else { rank + i - dims.len() };
+        match dim {
+            DimExpr::Dim(Expr { kind: ExprKind::Name(name), .. }) if is_capital(&name.text) => {
+                Some((name.text.clone(), axis))
+            }
+            _ => None,
+        }
+    })
+}
+
 fn dims_text(dims: &[DimExpr]) -> String {
     let dim = |d: &DimExpr| match d {
         DimExpr::Pack(name) => format!("*{}", name.text),
@@ -219,7 +233,7 @@ fn dim_differs(site: Site, expr: &Expr, expected: &Dim, actual: &Dim) -> Diagnos
 }
 
 /// For symbolic terms: values of the symbols for which the two differ.
-fn with_counterexample(diag: Diagnostic, expected: &Dim, actual: &Dim) -> Diagnostic {
+pub fn with_counterexample(diag: Diagnostic, expected: &Dim, actual: &Dim) -> Diagnostic {
     match expected.compare(actual) {
         Verdict::Different { witness, left, right } if !witness.is_empty() => {
             let at: Vec<String> = witness.iter().map(|(s, n)| format!("{} = {n}", s.name)).collect();

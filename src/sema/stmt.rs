@@ -48,8 +48,10 @@ impl Checker {
                 self.assign(name, value);
             }
             Stmt::For { pattern, over, body, .. } => self.eval_for(pattern, over, body),
-            Stmt::Yield { span, .. } => {
-                self.report(super::unsupported::stray_yield(*span));
+            Stmt::Yield { value, span } => self.eval_yield(value, *span),
+            Stmt::Report { .. } | Stmt::Minimize(_) | Stmt::Every { .. } if !self.graph.emit.loops.is_empty() => {
+                let diag = super::scan::not_in_scan(stmt);
+                self.report(diag);
             }
             Stmt::Report { args, weight, span } => self.eval_report(args, weight.as_ref(), *span),
             Stmt::Minimize(m) => self.eval_minimize(m),

@@ -144,7 +144,11 @@ impl Checker {
             return self.report(wrong_dtype(span, what, dtype, found, at));
         }
         let shape = self.graph.emit.shape(node);
-        if self.match_shape(dims, &shape, span, what, at) { Value::Tensor(node) } else { Value::Error }
+        if !self.match_shape(dims, &shape, span, what, at) {
+            return Value::Error;
+        }
+        self.frame().axes.extend(super::shapes::axis_names(dims, shape.len()).map(|(name, axis)| (node, name, axis)));
+        Value::Tensor(node)
     }
 
     /// A literal takes the shape that its context needs, where that is known.

@@ -7,18 +7,6 @@ fn not_yet(code: u16, what: &str, span: Span) -> Diagnostic {
     Diagnostic::error(Code(code), format!("{what} is not supported yet")).label(span, "not supported yet")
 }
 
-pub fn scan(span: Span) -> Diagnostic {
-    not_yet(601, "`scan`", span).help("`for` over a range that is known unrolls")
-}
-
-pub fn stray_yield(span: Span) -> Diagnostic {
-    not_yet(602, "`yield`", span).help("it belongs in a `scan`")
-}
-
-pub fn state(span: Span) -> Diagnostic {
-    not_yet(603, "`state`", span)
-}
-
 pub fn directive(word: &str, span: Span) -> Diagnostic {
     not_yet(604, &format!("`{word}`"), span)
 }

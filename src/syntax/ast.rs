@@ -291,6 +291,45 @@ pub struct Expr {
     pub span: Span,
 }
 
+impl Expr {
+    /// The expressions directly below this one, in the order of the text. Blocks are not entered.
+    pub fn children(&self) -> Vec<&Expr> {
+        match &self.kind {
+            ExprKind::Field(x, _) | ExprKind::Unary(_, x) | ExprKind::Paren(x) => vec![x],
+            ExprKind::Call(callee, args) => std::iter::once(&**callee).chain(args.iter().map(|a| &a.value)).collect(),
+            ExprKind::Index(base, subs) => std::iter::once(&**base).chain(subs.iter().flat_map(Sub::exprs)).collect(),
+            ExprKind::Binary(_, a, b) | ExprKind::Pipe(a, b) | ExprKind::Range { lo: a, hi: b, .. } => vec![a, b],
+            ExprKind::List(items) => items.iter().filter_map(ListElem::expr).collect(),
+            ExprKind::Comprehension { body, over, .. } => vec![over, body],
+            ExprKind::Record(fields) => fields.iter().map(|(_, e)| e).collect(),
+            ExprKind::Tuple(items) => items.iter().collect(),
+            ExprKind::If { cond, .. } => vec![cond],
+            ExprKind::Scan(scan) => std::iter::once(&scan.over).chain(&scan.along).chain(&scan.while_).collect(),
+            ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Bool(_) | ExprKind::Inf => vec![],
+            ExprKind::Str(_) | ExprKind::Name(_) | ExprKind::Error => vec![],
+        }
+    }
+}
+
+impl ListElem {
+    fn expr(&self) -> Option<&Expr> {
+        match self {
+            ListElem::Expr(e) => Some(e),
+            ListElem::Spread(_) => None,
+        }
+    }
+}
+
+impl Sub {
+    fn exprs(&self) -> Vec<&Expr> {
+        match self {
+            Sub::At(e) => vec![e],
+            Sub::Slice { lo, hi, .. } => lo.iter().chain(hi).collect(),
+            Sub::NewAxis(_) => vec![],
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct StringLit {
     pub text: Rc<str>,
@@ -355,10 +394,13 @@ pub enum Else {
 pub struct Scan {
     pub pattern: Pattern,
     pub over: Expr,
-    pub along: Option<Name>,
+    /// The axis: a dimension name or a number.
+    pub along: Option<Expr>,
     /// `reversed`, `reversed if cond`
     pub reversed: Option<Option<Expr>>,
     pub while_: Option<Expr>,
+    /// `checkpoint 16`: how many iterations keep nothing but their carries.
+    pub checkpoint: Option<Expr>,
     pub body: Block,
 }
 

@@ -146,6 +146,7 @@ fn is_keyword(rule: Rule) -> bool {
             | kw_along
             | kw_reversed
             | kw_while
+            | kw_checkpoint
     )
 }
 

@@ -53,7 +53,7 @@ fn scaled(e: &mut Emit, x: Node, scale: &Value, shift: &Value) -> Checked<Node> 
 /// 32 random bits per element; each draw has a stream of its own.
 fn draw(e: &mut Emit, shape: Vec<Dim>) -> Checked<Node> {
     let key = e.next_key();
-    let (seed, step) = (e.scalar("seed"), e.scalar("step"));
+    let (seed, step) = (e.seed()?, e.scalar("step"));
     e.op(Op::Philox { key, shape }, &[seed, step])
 }
 

@@ -309,11 +309,12 @@ impl<'i> Builder<'i> {
         let mut kids = Kids::new(pair);
         let pattern = self.pattern_or_error(&mut kids, span);
         let over = self.expr_or_error(&mut kids, span);
-        let along = kids.next_of(Rule::along).and_then(|along| Kids::new(along).next()).map(|name| self.name(name));
+        let along = kids.next_of(Rule::along).map(|pair| self.only_expr(pair));
         let reversed = kids.next_of(Rule::backwards).map(|pair| self.opt_expr(&mut Kids::new(pair)));
         let while_ = kids.next_of(Rule::while_clause).map(|pair| self.only_expr(pair));
+        let checkpoint = kids.next_of(Rule::checkpoint).map(|pair| self.only_expr(pair));
         let body = self.opt_block(&mut kids, span);
-        ExprKind::Scan(Box::new(Scan { pattern, over, along, reversed, while_, body }))
+        ExprKind::Scan(Box::new(Scan { pattern, over, along, reversed, while_, checkpoint, body }))
     }
 }
 

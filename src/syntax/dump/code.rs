@@ -159,9 +159,10 @@ impl Printer {
 
     fn scan(&mut self, scan: &Scan) {
         self.turns("scan ", &scan.pattern, &scan.over);
-        self.optional(" along ", scan.along.as_ref(), Self::name);
+        self.optional(" along ", scan.along.as_ref(), Self::expr);
         self.optional(" reversed", scan.reversed.as_ref(), |p, cond| p.optional(" if ", cond.as_ref(), Self::expr));
         self.optional(" while ", scan.while_.as_ref(), Self::expr);
+        self.optional(" checkpoint ", scan.checkpoint.as_ref(), Self::expr);
         self.text(" ");
         self.block(&scan.body);
     }
