@@ -5,6 +5,7 @@
 mod backend;
 mod data;
 mod layers;
+mod loops;
 mod machine;
 mod names;
 mod operands;
@@ -25,7 +26,7 @@ pub struct Explanation {
     pub text: &'static str,
 }
 
-const RANGES: [&[Explanation]; 13] = [
+const RANGES: [&[Explanation]; 14] = [
     syntax::ALL,
     names::ALL,
     types::ALL,
@@ -35,6 +36,7 @@ const RANGES: [&[Explanation]; 13] = [
     layers::ALL,
     training::ALL,
     unsupported::ALL,
+    loops::ALL,
     data::ALL,
     runs::ALL,
     backend::ALL,

@@ -32,8 +32,8 @@ impl Checker {
         let origin = self.enter_origin(&owner, span);
         let mut frame = Frame::new(owner);
         frame.in_training = self.frame().in_training;
-        let value = self
-            .in_root_call(|c| c.in_frame(frame, |c| c.without_place(|c| c.run_function(f, &name, slots, span))));
+        let value =
+            self.in_root_call(|c| c.in_frame(frame, |c| c.without_place(|c| c.run_function(f, &name, slots, span))));
         self.graph.emit.origin = origin;
         self.calls.pop();
         value

@@ -12,10 +12,9 @@ use super::terms::collect_capitals;
 use super::value::{CallArg, InstanceId, Value};
 use crate::diag::{Code, Diagnostic};
 use crate::ops::dim::Dim;
-use crate::ops::{Op, Type};
+use crate::ops::{DType, Extent, Op, Type};
 use crate::source::Span;
 use crate::syntax::ast::{self, DimExpr, TypeKind, TypedMember};
-use crate::tensor;
 use std::rc::Rc;
 
 /// A state of the root call under elaboration. Its present value is among the graph's named tensors.
@@ -116,7 +115,13 @@ impl Checker {
     }
 
     /// The dimensions of a state that are not the layer's own: those of the method that touches it.
-    fn memory_dims(&mut self, id: InstanceId, m: &TypedMember, own: bool, at: Span) -> Option<Vec<(Rc<str>, BoundDim)>> {
+    fn memory_dims(
+        &mut self,
+        id: InstanceId,
+        m: &TypedMember,
+        own: bool,
+        at: Span,
+    ) -> Option<Vec<(Rc<str>, BoundDim)>> {
         let mut names = vec![];
         if let TypeKind::Named { shape: Some(dims), .. } = &m.ty.kind {
             for dim in dims {
@@ -126,7 +131,9 @@ impl Checker {
                 }
             }
         }
-        names.retain(|n| self.instances[id.0 as usize].dim(&n.text).is_none() && self.defs.get(&n.text, n.span.file).is_none());
+        names.retain(|n| {
+            self.instances[id.0 as usize].dim(&n.text).is_none() && self.defs.get(&n.text, n.span.file).is_none()
+        });
         let mut dims: Vec<(Rc<str>, BoundDim)> = vec![];
         for name in names {
             match self.frame().dim(&name.text).filter(|_| own).cloned() {
@@ -143,11 +150,14 @@ impl Checker {
 
     /// `reorder(instance, parents)`: row i of each state below the instance becomes its row `parents[i]`.
     pub fn eval_reorder(&mut self, args: Vec<CallArg>, span: Span) -> Value {
-        let [CallArg { value: Value::Instance(id), .. }, CallArg { value: Value::Tensor(parents), .. }] = &args[..] else {
-            let broken = args.iter().any(|a| a.value.is_error());
-            return if broken { Value::Error } else { self.report(reorder_arguments(span)) };
+        let (id, parents) = match &args[..] {
+            args if args.iter().any(|a| a.value.is_error()) => return Value::Error,
+            [CallArg { value: Value::Instance(id), .. }, CallArg { value, .. }] => {
+                (*id, self.emit(span).operand(value, DType::I32))
+            }
+            _ => return self.report(reorder_arguments(span)),
         };
-        let (id, parents) = (*id, *parents);
+        let Value::Tensor(parents) = self.settle(parents.map(Value::Tensor)) else { return Value::Error };
         let prefix = self.instances[id.0 as usize].path.clone();
         let below = |path: &str| prefix.is_empty() || path.strip_prefix(&*prefix).is_some_and(|p| p.starts_with('.'));
         let paths: Vec<Rc<str>> =
@@ -175,7 +185,8 @@ fn state_out_of_reach(span: Span, path: &str) -> Diagnostic {
 }
 
 fn memory_conflict(m: &TypedMember, name: &str, first: &BoundDim, here: &BoundDim) -> Diagnostic {
-    let message = format!("the state `{}` has `{name}` = {}, and here `{name}` is {}", m.name.text, first.dim, here.dim);
+    let message =
+        format!("the state `{}` has `{name}` = {}, and here `{name}` is {}", m.name.text, first.dim, here.dim);
     let diag = Diagnostic::error(Code(642), message)
         .label(here.span, format!("`{name}` = {} here", here.dim))
         .label(first.span, format!("`{name}` = {} comes from here", first.dim))

@@ -189,13 +189,9 @@ impl Checker {
 pub fn axis_names(dims: &[DimExpr], rank: usize) -> impl Iterator<Item = (Rc<str>, usize)> {
     let pack = dims.iter().position(|d| matches!(d, DimExpr::Pack(_))).unwrap_or(dims.len());
     dims.iter().enumerate().filter_map(move |(i, dim)| {
+        let DimExpr::Dim(Expr { kind: ExprKind::Name(name), .. }) = dim else { return None };
         let axis = if i < pack { i } else { rank + i - dims.len() };
-        match dim {
-            DimExpr::Dim(Expr { kind: ExprKind::Name(name), .. }) if is_capital(&name.text) => {
-                Some((name.text.clone(), axis))
-            }
-            _ => None,
-        }
+        is_capital(&name.text).then(|| (name.text.clone(), axis))
     })
 }
 

@@ -3,6 +3,7 @@
 mod attention;
 mod codes;
 mod definitions;
+mod loops;
 mod training;
 mod values;
 

@@ -10,7 +10,7 @@ use nnc::tensor::data::{Data, Tensor};
 use nnc::tensor::interp::{self, Precision};
 
 /// The graph of the `forward` of the program's model.
-fn graph(program: &str) -> Graph {
+pub fn graph(program: &str) -> Graph {
     let graph = model(program).functions.into_iter().next().expect("a function");
     expand_grads(lower::bind(&graph, &Bindings::new()).expect("all dimensions are known"))
 }

@@ -11,43 +11,6 @@ const fn entry(code: u16, title: &'static str, text: &'static str) -> Explanatio
 
 pub const ALL: &[Explanation] = &[
     entry(
-        601,
-        "`scan` is not supported yet",
-        "Loops over an axis of the data are part of the language, but not of this version.
-
-```nn
-fn total(x: f32[T, D]) -> f32[T, D] {
-  scan row in x along T { yield row }
-}
-```
-
-`for` over a range that is known to the compiler unrolls; `cumulative_sum` covers running sums.",
-    ),
-    entry(
-        602,
-        "`yield` is not supported yet",
-        "`yield` belongs in a `scan`.
-
-```nn
-fn f(x: f32[B]) -> f32[B] {
-  yield x
-  x
-}
-```",
-    ),
-    entry(
-        603,
-        "`state` is not supported yet",
-        "State that lives through a scan comes with `scan`.
-
-```nn
-model Net() {
-  state h: f32[4] = 0.0
-  fn forward(x: f32[B, 4]) -> f32[B, 4] { x + h }
-}
-```",
-    ),
-    entry(
         604,
         "this directive is not supported yet",
         "`freeze` is part of the language, but not of this version.

@@ -148,9 +148,14 @@ impl Emit {
         let Some(open) = self.loops.pop() else { return (vec![], vec![]) };
         let tail = self.graph.insts.split_off(open.start);
         let insts: Vec<Inst<Dim>> = tail.into_iter().filter(|i| !open.placeholders.contains(&i.results[0])).collect();
-        let stays: Vec<bool> =
-            parts.carries.iter().enumerate().map(|(n, c)| c.next == c.inside && !(parts.while_carry && n == 0)).collect();
-        let picked = |wanted: bool| parts.carries.iter().zip(&stays).filter(move |(_, s)| **s == wanted).map(|(c, _)| c);
+        let stays: Vec<bool> = parts
+            .carries
+            .iter()
+            .enumerate()
+            .map(|(n, c)| c.next == c.inside && !(parts.while_carry && n == 0))
+            .collect();
+        let picked =
+            |wanted: bool| parts.carries.iter().zip(&stays).filter(move |(_, s)| **s == wanted).map(|(c, _)| c);
         let (changed, same): (Vec<&Carry>, Vec<&Carry>) = (picked(false).collect(), picked(true).collect());
         let mut body = Body::new(&self.graph, same.iter().map(|c| (c.inside, c.init)).collect());
         let outputs: Vec<Node> = changed.iter().map(|c| c.next).chain(parts.ys.iter().copied()).collect();
@@ -168,11 +173,8 @@ impl Emit {
             body.output(&name, value);
         }
 
-        let args: Vec<Node> = consts
-            .into_iter()
-            .chain(changed.iter().map(|c| c.init))
-            .chain(parts.xs.iter().map(|x| x.whole))
-            .collect();
+        let args: Vec<Node> =
+            consts.into_iter().chain(changed.iter().map(|c| c.init)).chain(parts.xs.iter().map(|x| x.whole)).collect();
         let op = Op::Scan {
             carries: changed.len(),
             xs: parts.xs.len(),

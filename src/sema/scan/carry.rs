@@ -128,8 +128,13 @@ impl Checker {
         };
         let found = self.graph.emit.ty(node).clone();
         if !same_type(&want, &found) {
-            let texts = [&type_name(&want), &type_name(&found)];
-            self.report(error::carry_changes(&carried.name, carried.declared, texts, Some((&want, &found))));
+            let texts = [type_name(&want), type_name(&found)];
+            self.report(error::carry_changes(
+                &carried.name,
+                carried.declared,
+                [&texts[0], &texts[1]],
+                Some((&want, &found)),
+            ));
             return None;
         }
         Some(node)

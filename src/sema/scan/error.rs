@@ -105,7 +105,8 @@ pub fn not_carried(name: &ast::Name, what: &str, declared: Span) -> Diagnostic {
 
 pub fn no_effect(span: Span, hidden: Option<&(ast::Name, Span)>) -> Diagnostic {
     let word = Span { end: span.end.min(span.start + 4), ..span };
-    let diag = Diagnostic::error(Code(635), "this scan has no effect").label(word, "it yields nothing and changes nothing");
+    let diag =
+        Diagnostic::error(Code(635), "this scan has no effect").label(word, "it yields nothing and changes nothing");
     match hidden {
         Some((name, outer)) => diag
             .label(name.span, format!("this is another `{}`", name.text))
@@ -126,11 +127,10 @@ pub fn stray_yield(span: Span) -> Diagnostic {
 pub fn yields(fault: Fault) -> Diagnostic {
     let error = |message| Diagnostic::error(Code(637), message);
     match fault {
-        Fault::Twice { first, again } => {
-            error("an iteration yields twice").label(again, "the second `yield`").label(first, "the first").help(
-                "yield several values together: `yield (a: x, b: y)`",
-            )
-        }
+        Fault::Twice { first, again } => error("an iteration yields twice")
+            .label(again, "the second `yield`")
+            .label(first, "the first")
+            .help("yield several values together: `yield (a: x, b: y)`"),
         Fault::InFor(span) => error("an iteration yields more than once")
             .label(span, "this is repeated")
             .help("collect the values in a list and yield that"),

@@ -89,7 +89,11 @@ impl Checker {
         if !self.graph.emit.proves(&length, 0) {
             let negative = length.known().is_some();
             let diag = error::bad_range(span, &lo, hi, negative);
-            if negative { self.report(diag) } else { self.report_open(diag) };
+            if negative {
+                self.report(diag)
+            } else {
+                self.report_open(diag)
+            };
             return None;
         }
         Some(Given { item: Item::Range(lo), length, axis: None, wholes: vec![], span })

@@ -1,7 +1,6 @@
 //! `yield`: every iteration yields once, or none does.
 
 use super::{error, tree};
-use crate::ops::Extent;
 use crate::sema::checker::Checker;
 use crate::sema::value::Value;
 use crate::source::Span;

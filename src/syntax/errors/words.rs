@@ -61,7 +61,9 @@ pub(super) fn word_help(word: &str) -> Option<String> {
     const WORDS: [&str; 9] = ["let", "var", "if", "for", "scan", "yield", "report", "minimize", "every"];
     let help = match word {
         "return" => "there is no `return`: the value of a block is its last expression",
-        "while" => "there is no `while`: `for i in 0..n { … }` repeats for a known range",
+        "while" => {
+            "a loop that ends early is `scan i in 0..n while c { … }`; `for i in 0..n { … }` repeats for a known range"
+        }
         "const" | "val" => "a name is defined with `let`",
         "def" | "func" | "function" => "a function is defined with `fn`",
         "print" => "values are shown with `report name: value`",
