@@ -13,6 +13,7 @@
 //!
 //! No gradient passes through a loop that ends on a condition: such a `Grad` stays, and [`refused`] finds it.
 
+mod attention;
 mod checkpoint;
 mod cut;
 mod flow;
@@ -66,7 +67,8 @@ fn obstacle(graph: &Graph, args: &[Value]) -> Option<Origin> {
 /// The graph with composites and loops that a gradient by `wrt` (inputs) passes through as it differentiates them.
 fn unfolded(graph: Graph, wrt: &[Value]) -> Graph {
     let mut expansion = Expansion { graph, renamed: HashMap::new() };
-    while expansion.unfold(wrt) {}
+    let outputs: Vec<Value> = expansion.graph.outputs.iter().map(|o| o.value).collect();
+    while expansion.unfold(wrt, &outputs) {}
     expansion.finish()
 }
 
@@ -97,7 +99,7 @@ impl Expansion {
     }
 
     fn expand(&mut self, mut grad: Inst) {
-        while self.unfold(&grad.args[1..]) {}
+        while self.unfold(&grad.args[1..], &grad.args[..1]) {}
         grad.args = grad.args.iter().map(|v| self.current(*v)).collect();
         if obstacle(&self.graph, &grad.args).is_some() {
             return self.graph.insts.push(grad);
@@ -106,14 +108,13 @@ impl Expansion {
         self.renamed.extend(grad.results.iter().copied().zip(adjoints));
     }
 
-    /// Inlines composites without a `vjp` and divides loops with checkpoints, where a gradient may pass through them;
-    /// true if there were any.
-    fn unfold(&mut self, wrt: &[Value]) -> bool {
+    /// Inlines composites without a `vjp`, expands the gradient of attention, and divides loops with checkpoints, where a
+    /// gradient of `from` by `wrt` passes through them; true if there were any.
+    fn unfold(&mut self, wrt: &[Value], from: &[Value]) -> bool {
         let active = flow::active(&self.graph, wrt.iter().map(|v| self.current(*v)));
-        let opaque = |inst: &Inst| {
-            let is_composite = matches!(inst.op, Op::Composite { .. }) && inst.regions.len() == 1;
-            (is_composite || checkpoint::divides(inst)) && inst.results.iter().any(|v| active.contains(v))
-        };
+        let wanted = flow::wanted(&self.graph, from.iter().map(|v| self.current(*v)));
+        let passed = |v: &Value| active.contains(v) && wanted.contains(v);
+        let opaque = |inst: &Inst| !has_rule(inst) && inst.results.iter().any(passed);
         if !self.graph.insts.iter().any(opaque) {
             return false;
         }
@@ -126,11 +127,21 @@ impl Expansion {
             let mut b = Builder::new(&mut self.graph, inst.origin.clone());
             let values = match inst.op {
                 Op::Composite { .. } => b.splice(&inst.regions[0], &inst.args),
+                Op::AttentionGrad { ref scores } => attention::gradients(&mut b, &inst, scores),
+                Op::AttentionBiasGrad { ref scores } => vec![attention::bias_gradient(&mut b, &inst, scores)],
                 _ => checkpoint::chunked(&mut b, &inst),
             };
             self.renamed.extend(inst.results.into_iter().zip(values));
         }
         true
+    }
+}
+
+fn has_rule(inst: &Inst) -> bool {
+    match inst.op {
+        Op::Composite { .. } => inst.regions.len() == 2,
+        Op::AttentionGrad { .. } | Op::AttentionBiasGrad { .. } => false,
+        _ => !checkpoint::divides(inst),
     }
 }
 

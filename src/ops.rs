@@ -236,6 +236,44 @@ pub struct Pad {
     pub interior: usize,
 }
 
+/// What attention does with the products of queries and keys before it weighs values by them.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Scores {
+    pub scale: f64,
+    /// Query t of T does not see key s of S where s > t + S - T: the last query sees all keys.
+    pub causal: bool,
+    /// There is an argument `mask`: bool[B, H, T, S], true where a query sees a key.
+    pub masked: bool,
+    /// There is an argument `bias`: [B or 1, H or 1, T, S], added to the scaled products.
+    pub biased: bool,
+    /// There is an argument `keep`: bool[B, H, T, S]. Weights are multiplied by this where it is true, else by 0.
+    pub keep: Option<f64>,
+    /// A query that sees no key, or only scores of -inf, gets 0; else NaN, as softmax gives it.
+    pub empty_is_zero: bool,
+}
+
+impl Scores {
+    /// Number of the argument `mask`.
+    pub fn mask(&self) -> Option<usize> {
+        self.masked.then_some(3)
+    }
+
+    /// Number of the argument `bias`.
+    pub fn bias(&self) -> Option<usize> {
+        self.biased.then_some(3 + usize::from(self.masked))
+    }
+
+    /// Number of the argument `keep`.
+    pub fn keep(&self) -> Option<usize> {
+        self.keep.map(|_| 3 + usize::from(self.masked) + usize::from(self.biased))
+    }
+
+    /// How many arguments q, k, v, mask, bias and keep are together.
+    pub fn arguments(&self) -> usize {
+        3 + [self.masked, self.biased, self.keep.is_some()].into_iter().filter(|a| *a).count()
+    }
+}
+
 /// One operation with its attributes. Arguments are listed after the arrow of each comment; `[]` marks a scalar.
 /// Broadcasting is never implicit: elementwise arguments have equal shapes.
 #[derive(Clone, PartialEq, Debug)]
@@ -415,6 +453,24 @@ pub enum Op<D = usize> {
     /// The k largest on the last axis in descending order, first index first. → x; results: values, indices (i32)
     TopK {
         k: usize,
+    },
+
+    // ── attention ──
+    /// Queries q [B, H, T, D] look up keys k [B, G, S, D], values v [B, G, S, E], where head h of the queries reads
+    /// head h / (H / G) of the others. With score = scale · q·k + bias, -inf where the query does not see the key, the
+    /// results are o = softmax(score) · v: [B, H, T, E], and lse = log Σ exp(score): [B, H, T].
+    /// → q, k, v, mask?, bias?, keep?
+    Attention {
+        scores: Scores,
+    },
+    /// Adjoints of q, k and v from those of o, which are `o_adj` and, by row, `delta` = Σ o · o_adj - lse_adj:
+    /// the adjoint of a score is p · (o_adj·v - delta), with p = exp(score - lse). → as attention, lse, o_adj, delta
+    AttentionGrad {
+        scores: Scores,
+    },
+    /// The adjoint of the bias; same arguments.
+    AttentionBiasGrad {
+        scores: Scores,
     },
 
     // ── region ──

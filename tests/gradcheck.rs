@@ -5,6 +5,8 @@
 //! `every_operation_has_a_case` reads the list of operations from `src/ops.rs` and fails where one has no case. Loops in
 //! all their forms stand in [`scans`].
 
+#[path = "gradcheck/attention.rs"]
+mod attention;
 #[path = "gradcheck/cases.rs"]
 mod cases;
 #[path = "gradcheck/points.rs"]
@@ -92,9 +94,24 @@ fn function(case: &Case) -> Function<'_> {
         let (op, regions) = (case.op.clone(), case.regions.clone());
         let inst = Inst { op, args: args.to_vec(), results: results.clone(), regions, origin: Origin::default() };
         b.graph.insts.push(inst);
-        results[0]
+        joined(b, &results)
     };
     Function { name: case.name(), args: case.args.clone(), body: Box::new(body) }
+}
+
+/// The only result, or all floats among several in one vector.
+fn joined(b: &mut Builder, results: &[Value]) -> Value {
+    let floats: Vec<Value> = results.iter().copied().filter(|v| b.dtype(*v).is_float()).collect();
+    if floats.len() < 2 {
+        return floats.first().copied().unwrap_or(results[0]);
+    }
+    let flat = |v: &Value| {
+        let count = b.ty(*v).elements();
+        b.reshape(*v, &[count])
+    };
+    let parts: Vec<Value> = floats.iter().map(flat).collect();
+    let count = parts.iter().map(|v| b.ty(*v).elements()).sum();
+    b.op(Op::Concat { axis: 0 }, &parts, Type::new(DType::F32, vec![count]))
 }
 
 /// The loss of a function, or something derived from it, gradients not yet expanded.
@@ -233,6 +250,7 @@ fn zero_by_decree(op: &Op) -> bool {
         Op::Dot { .. } | Op::Conv { .. } | Op::ConvInputGrad { .. } | Op::ConvWeightGrad { .. } => false,
         Op::WindowSum { .. } | Op::WindowSumGrad { .. } | Op::WindowArgMax { .. } => false,
         Op::WindowGather { .. } | Op::WindowScatter { .. } => false,
+        Op::Attention { .. } | Op::AttentionGrad { .. } | Op::AttentionBiasGrad { .. } => false,
         Op::Sort { .. } | Op::TopK { .. } | Op::Composite { .. } | Op::Scan { .. } | Op::Grad => false,
     }
 }

@@ -162,6 +162,7 @@ fn is_cheap(inst: &Inst) -> bool {
         Op::Dot { .. } | Op::Conv { .. } | Op::ConvInputGrad { .. } | Op::ConvWeightGrad { .. } => false,
         Op::WindowSum { .. } | Op::WindowSumGrad { .. } | Op::WindowArgMax { .. } => false,
         Op::WindowGather { .. } | Op::WindowScatter { .. } => false,
+        Op::Attention { .. } | Op::AttentionGrad { .. } | Op::AttentionBiasGrad { .. } => false,
         Op::Sort { .. } | Op::TopK { .. } | Op::Scan { .. } | Op::Grad => false,
     }
 }

@@ -109,7 +109,16 @@ pub fn spread_mask(inst: &Inst, masked: &mut Values) {
 }
 
 fn is_contraction(op: &Op) -> bool {
-    matches!(op, Op::Dot { .. } | Op::Conv { .. } | Op::ConvInputGrad { .. } | Op::ConvWeightGrad { .. })
+    matches!(
+        op,
+        Op::Dot { .. }
+            | Op::Conv { .. }
+            | Op::ConvInputGrad { .. }
+            | Op::ConvWeightGrad { .. }
+            | Op::Attention { .. }
+            | Op::AttentionGrad { .. }
+            | Op::AttentionBiasGrad { .. }
+    )
 }
 
 /// A loop that ends on a condition, and that a gradient would have to pass through.

@@ -33,6 +33,8 @@ impl Rule<'_, '_> {
             }
             Op::Compare(_) | Op::Bitcast(_) | Op::StopGradient => None,
             Op::ArgMax { .. } | Op::ArgMin { .. } | Op::WindowArgMax { .. } => None,
+            // The sweep has rules of its own for those with several results, or expands them.
+            Op::Attention { .. } | Op::AttentionGrad { .. } | Op::AttentionBiasGrad { .. } => None,
             Op::Composite { .. } | Op::Scan { .. } | Op::Grad => None,
 
             Op::Unary(op) => map::unary(self, *op),

@@ -42,6 +42,7 @@ impl<'g> Sweep<'g> {
         match inst.op {
             Op::Composite { .. } => self.visit_composite(inst),
             Op::Scan { .. } => scan::visit(self, at, inst),
+            Op::Attention { ref scores } => self.visit_attention(inst, scores),
             _ => self.visit_op(inst),
         }
     }

@@ -3,7 +3,7 @@
 //! A codec is one kind of attribute. Each has three functions: `encode` appends it to a list, `decode` takes it from
 //! one, `map` converts its dimensions.
 
-use super::{DType, Extent, Literal, Pad, Window};
+use super::{DType, Extent, Literal, Pad, Scores, Window};
 use std::fmt;
 
 /// The value of one attribute.
@@ -249,6 +249,44 @@ impl Win {
 
     pub fn map<D, E, X>(window: &Window, _: &mut impl FnMut(&D) -> Result<E, X>) -> Result<Window, X> {
         Ok(window.clone())
+    }
+}
+
+/// Scores spread over six attributes; what is absent is left out.
+pub struct AttentionScores;
+
+impl AttentionScores {
+    pub fn encode<D>(_: &'static str, scores: &Scores, out: &mut Attrs<D>) {
+        out.push(("scale", Attr::Lit(Literal::Float(scores.scale))));
+        Flag::encode("causal", &scores.causal, out);
+        Flag::encode("mask", &scores.masked, out);
+        Flag::encode("bias", &scores.biased, out);
+        if let Some(keep) = scores.keep {
+            out.push(("keep", Attr::Lit(Literal::Float(keep))));
+        }
+        Flag::encode("empty_is_zero", &scores.empty_is_zero, out);
+    }
+
+    pub fn decode<D>(_: &str, from: &mut Parsed<D>) -> Result<Scores, String> {
+        Ok(Scores {
+            scale: from.decode("scale", as_float)?,
+            causal: Flag::decode("causal", from)?,
+            masked: Flag::decode("mask", from)?,
+            biased: Flag::decode("bias", from)?,
+            keep: if from.has("keep") { Some(from.decode("keep", as_float)?) } else { None },
+            empty_is_zero: Flag::decode("empty_is_zero", from)?,
+        })
+    }
+
+    pub fn map<D, E, X>(scores: &Scores, _: &mut impl FnMut(&D) -> Result<E, X>) -> Result<Scores, X> {
+        Ok(*scores)
+    }
+}
+
+fn as_float<D>(attr: Attr<D>) -> Option<f64> {
+    match as_literal(attr)? {
+        Literal::Float(x) => Some(x),
+        _ => None,
     }
 }
 

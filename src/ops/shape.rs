@@ -6,6 +6,7 @@
 //! Every dimension of a result that is known is at least 1, and its bytes fit into `i64`.
 
 mod args;
+mod attention;
 mod contract;
 mod error;
 mod index;
@@ -93,6 +94,9 @@ fn rule<D: Extent>(op: &Op<D>, args: Args<D>) -> Result<Vec<Type<D>>, ShapeError
 
         Op::Sort { axis, .. } => return index::sort(args, *axis),
         Op::TopK { k } => return index::top_k(args, *k),
+        Op::Attention { scores } => return attention::forward(args, scores),
+        Op::AttentionGrad { scores } => return attention::gradients(args, scores),
+        Op::AttentionBiasGrad { scores } => attention::bias_gradient(args, scores),
         Op::Grad => return map::grad(args),
     };
     Ok(vec![one?])

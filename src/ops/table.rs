@@ -185,6 +185,9 @@ operations! {
 
     "sort" Sort { axis(axis): Nat, descending(descending): Flag }
     "top_k" TopK { k(k): Nat }
+    "attention" Attention { scores(scores): AttentionScores }
+    "attention_grad" AttentionGrad { scores(scores): AttentionScores }
+    "attention_bias_grad" AttentionBiasGrad { scores(scores): AttentionScores }
     "composite" Composite { lead(name): Text }
     "scan" Scan {
         carries(carries): Nat,

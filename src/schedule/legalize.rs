@@ -101,6 +101,9 @@ impl Legalizer<'_> {
                 let y_adj = self.shared_pad(inst.args[1], args[1]);
                 self.conv_weight_grad(args[0], y_adj, window, *groups)
             }
+            Op::Attention { .. } | Op::AttentionGrad { .. } | Op::AttentionBiasGrad { .. } => {
+                return Err(error::no_kernel(inst));
+            }
             Op::Composite { .. } | Op::Scan { .. } | Op::Grad => return Err(error::no_kernel(inst)),
             op => self.push(op.clone(), args, ty),
         })

@@ -43,8 +43,18 @@ fn inst_flops(graph: &Graph, inst: &Inst, wanted: impl Fn(&Origin) -> bool + Cop
         }
         Op::WindowSum { window: w } | Op::WindowArgMax { window: w } => result() * window(w),
         Op::ScatterAdd { .. } | Op::ScatterAddAlong { .. } => arg(0).elements() as u64,
+        Op::Attention { .. } => attention_products(graph, inst, [1, 1]),
+        Op::AttentionGrad { .. } => attention_products(graph, inst, [3, 2]),
+        Op::AttentionBiasGrad { .. } => attention_products(graph, inst, [1, 1]),
         _ => 0,
     }
+}
+
+/// So many products of all queries with all keys over the width of keys, and over that of values.
+fn attention_products(graph: &Graph, inst: &Inst, [of_keys, of_values]: [usize; 2]) -> u64 {
+    let [q, k, v] = [0, 1, 2].map(|i| &graph.ty(inst.args[i]).shape);
+    let square = q[0] * q[1] * q[2] * k[2];
+    2 * (square * (of_keys * q[3] + of_values * v[3])) as u64
 }
 
 fn along(ty: &Type, axes: &[usize]) -> u64 {

@@ -6,6 +6,7 @@
 //! Integers are held in i64 and wrap to their type.
 
 mod array;
+mod attention;
 mod contract;
 mod index;
 mod map;
@@ -215,6 +216,10 @@ fn evaluate(call: &Call, op: &Op) -> Outcome {
 
         Op::Sort { axis, descending } => Ok(order::sort(args[0], *axis, *descending)),
         Op::TopK { k } => order::top_k(args[0], *k),
+
+        Op::Attention { scores } => attention::forward(args, scores),
+        Op::AttentionGrad { scores } => attention::gradients(args, scores),
+        Op::AttentionBiasGrad { scores } => one(attention::bias_gradient(args, scores)),
 
         Op::Grad => Err("gradients must be expanded before the program runs".into()),
     }

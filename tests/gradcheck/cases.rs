@@ -34,7 +34,7 @@ impl Case {
 }
 
 /// Floats around `center`, at most `radius` away; `salt` makes them differ.
-fn around(center: f64, radius: f64, shape: &[usize], salt: usize) -> Tensor {
+pub fn around(center: f64, radius: f64, shape: &[usize], salt: usize) -> Tensor {
     let n = shape.iter().product();
     let data = (0..n).map(|i| center + radius * noise(i + 1000 * salt)).collect();
     Tensor::new(shape.to_vec(), Data::F64(data)).unwrap()
@@ -69,6 +69,7 @@ pub fn cases() -> Vec<Case> {
         convolutions(),
         windows(),
         orders(),
+        super::attention::cases(),
     ]
     .into_iter()
     .flatten()

@@ -1,6 +1,6 @@
 //! Random well-typed graphs: one short recipe per operation, on values made so far or on fresh inputs.
 
-use nnc::ops::{Binary, Compare, DType, Literal, Op, Pad, Reduce, Type, Unary, Window};
+use nnc::ops::{Binary, Compare, DType, Literal, Op, Pad, Reduce, Scores, Type, Unary, Window};
 use nnc::tensor::build::Loop;
 use nnc::tensor::{Graph, InputRole, Inst, Origin, OutputRole, Value};
 
@@ -26,7 +26,7 @@ pub struct Generator {
 }
 
 /// Each recipe appends one operation (and what it needs) and says which.
-const RECIPES: [fn(&mut Generator); 40] = [
+const RECIPES: [fn(&mut Generator); 41] = [
     Generator::constant,
     Generator::table,
     Generator::dim_value,
@@ -64,6 +64,7 @@ const RECIPES: [fn(&mut Generator); 40] = [
     Generator::window_max,
     Generator::sort,
     Generator::top_k,
+    Generator::attention,
     Generator::composite,
     Generator::scan,
     Generator::grad,
@@ -440,6 +441,33 @@ impl Generator {
         let last = self.ty(x).shape.last().copied().unwrap_or(1);
         let k = 1 + self.rng.below(last);
         self.apply(Op::TopK { k }, &[x]);
+    }
+
+    // ── attention ──
+
+    fn scores(&mut self) -> Scores {
+        let [causal, masked, biased, empty_is_zero, drops] = [(); 5].map(|()| self.rng.below(2) == 0);
+        let scale = self.rng.pick(&[1.0, 0.125, -0.3, f64::INFINITY]);
+        Scores { scale, causal, masked, biased, keep: drops.then_some(1.25), empty_is_zero }
+    }
+
+    fn attention(&mut self) {
+        let (scores, [b, g, r, t, s, d, e]) = (self.scores(), [(); 7].map(|()| self.dim()));
+        let square = [b, g * r, t, s];
+        let mut args = vec![
+            self.input(DType::F32, &[b, g * r, t, d]),
+            self.input(DType::F32, &[b, g, s, d]),
+            self.input(DType::F32, &[b, g, s, e]),
+        ];
+        args.extend(scores.mask().map(|_| self.input(DType::Bool, &square)));
+        args.extend(scores.bias().map(|_| self.input(DType::F32, &[1, g * r, t, s])));
+        args.extend(scores.keep().map(|_| self.input(DType::Bool, &square)));
+        let o = self.graph.apply(Op::Attention { scores }, &args, Origin::default()).expect("its arguments fit");
+        args.extend([o[1], o[0], o[1]]);
+        self.apply(Op::AttentionGrad { scores }, &args);
+        if scores.biased {
+            self.apply(Op::AttentionBiasGrad { scores }, &args);
+        }
     }
 
     // ── regions ──

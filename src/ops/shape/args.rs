@@ -29,6 +29,8 @@ impl Arity {
             Op::Dot { .. } | Op::Conv { .. } | Op::ConvInputGrad { .. } | Op::ConvWeightGrad { .. } => Exactly(2),
             Op::WindowGather { .. } | Op::WindowScatter { .. } => Exactly(2),
             Op::Select => Exactly(3),
+            Op::Attention { scores } => Exactly(scores.arguments()),
+            Op::AttentionGrad { scores } | Op::AttentionBiasGrad { scores } => Exactly(scores.arguments() + 3),
             Op::Composite { .. } => AtLeast(0),
             Op::Scan { carries, xs, .. } => AtLeast(carries.saturating_add(*xs)),
             Op::Concat { .. } | Op::DynamicSlice { .. } => AtLeast(1),
