@@ -3,13 +3,16 @@
 //! A pass rebuilds the graph instruction by instruction ([`rewrite`]): values keep their numbers until [`dce`] removes
 //! what is unused and numbers the rest anew.
 
+mod batch;
 pub mod cse;
 pub mod dce;
 mod draft;
+pub mod hoist;
 pub mod inline;
 pub mod narrow;
 pub mod raise;
 pub mod simplify;
+pub mod sink;
 #[cfg(test)]
 mod tests;
 

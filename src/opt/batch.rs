@@ -1,158 +1,260 @@
-//! An operation of a loop's body as one operation over all steps.
+//! What stands outside of a loop for a value of its body: one operation over all steps for an operation of each.
 //!
-//! A value of the body that does not depend on carries has a counterpart outside: the same tensor in every step, or all
-//! steps stacked on axis 0. [`Lift`] makes the counterparts, on demand.
+//! A value that does not depend on carries has a counterpart outside: the same tensor for every step, or all steps stacked
+//! on axis 0. [`Lift`] knows which values have one, and makes it on demand.
 
 use super::draft::Draft;
-use crate::ops::{DType, Op, Type};
+use crate::ops::{self, DType, Op, Type};
 use crate::tensor::build::Builder;
+use crate::tensor::scan::Values;
 use crate::tensor::{Inst, Value};
 use std::collections::HashMap;
 
-/// What stands outside of a loop for a value of its body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outside {
-    /// One tensor for all steps.
-    Same(Value),
-    /// The steps stacked on axis 0.
-    Steps(Value),
-}
-
-use Outside::{Same, Steps};
-
-/// The ports of a loop, outside.
-pub fn ports(b: &mut Builder, draft: &Draft) -> HashMap<Value, Outside> {
-    let mut known: HashMap<Value, Outside> = draft.consts.iter().map(|p| (p.inside, Same(p.outside))).collect();
-    // How often such a loop runs is not known.
-    if draft.how.while_carry || draft.how.length == 0 {
-        return known;
-    }
-    known.extend(draft.xs.iter().map(|p| (p.inside, Steps(p.outside))));
-    known.extend(draft.ys.iter().map(|y| (y.slice, Steps(y.whole))));
-    let shape = vec![draft.how.length];
-    let op = Op::Iota { shape: shape.clone(), axis: 0, dtype: DType::I32 };
-    known.insert(draft.position, Steps(b.op(op, &[], Type::new(DType::I32, shape))));
-    known
-}
-
-/// One operation over all steps of `length`; `ty` is the type of one step's result. `None` where there is no such
-/// operation.
-pub fn batched(b: &mut Builder, inst: &Inst, args: &[Outside], ty: &Type, length: usize) -> Option<Outside> {
-    let values: Vec<Value> = args.iter().map(|a| a.value()).collect();
-    if args.iter().all(|a| matches!(a, Same(_))) {
-        let result = b.graph.fresh(ty.clone());
-        b.graph.insts.push(Inst { args: values, results: vec![result], ..inst.clone() });
-        return Some(Same(result));
-    }
-    let whole = Type::new(ty.dtype, [&[length], &ty.shape[..]].concat());
-    let stacked = |b: &mut Builder| -> Vec<Value> { args.iter().map(|a| a.stacked(b, length)).collect() };
-    let value = match &inst.op {
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) | Op::Bitcast(_) => {
-            let args = stacked(b);
-            b.op(inst.op.clone(), &args, whole)
-        }
-        Op::StopGradient => b.op(Op::StopGradient, &values, whole),
-        Op::Dot { .. } => return Some(Steps(dot(b, &inst.op, args, &whole))),
-        Op::Take { axis } => return take(b, *axis, args, whole).map(Steps),
-        Op::Concat { axis } => {
-            let args = stacked(b);
-            b.op(Op::Concat { axis: axis + 1 }, &args, whole)
-        }
-        op => b.op(later_axes(op, &whole.shape, args)?, &values, whole),
-    };
-    Some(Steps(value))
+pub struct Outside {
+    pub value: Value,
+    /// Axis 0 is the steps; otherwise one tensor stands for all of them.
+    pub steps: bool,
 }
 
 impl Outside {
-    pub fn value(self) -> Value {
-        match self {
-            Same(value) | Steps(value) => value,
-        }
+    fn same(value: Value) -> Outside {
+        Outside { value, steps: false }
+    }
+
+    fn steps(value: Value) -> Outside {
+        Outside { value, steps: true }
     }
 
     /// All steps, repeated where they are the same.
     pub fn stacked(self, b: &mut Builder, length: usize) -> Value {
-        match self {
-            Steps(value) => value,
-            Same(value) => {
-                let shape = [&[length], &b.shape(value)[..]].concat();
-                let axes: Vec<usize> = (1..shape.len()).collect();
-                b.broadcast(value, &shape, &axes)
-            }
+        if self.steps {
+            return self.value;
         }
+        let shape = [&[length], &b.shape(self.value)[..]].concat();
+        let axes: Vec<usize> = (1..shape.len()).collect();
+        b.broadcast(self.value, &shape, &axes)
     }
 }
 
-/// The operation with its axes moved by one, where only the first argument has steps.
-fn later_axes(op: &Op, shape: &[usize], args: &[Outside]) -> Option<Op> {
-    let only_first = matches!(args[0], Steps(_)) && args[1..].iter().all(|a| matches!(a, Same(_)));
-    let later = |axes: &[usize]| axes.iter().map(|a| a + 1).collect::<Vec<_>>();
-    let and_first = |axes: &[usize]| [&[0], &later(axes)[..]].concat();
+/// The counterparts that exist already, for what enters a loop.
+pub fn entries(b: &mut Builder, draft: &Draft) -> HashMap<Value, Outside> {
+    let consts = draft.consts.iter().map(|p| (p.inside, Outside::same(p.outside)));
+    let mut known: HashMap<Value, Outside> = consts.collect();
+    // How often a loop with a condition runs is not known.
+    if draft.how.while_carry || draft.how.length == 0 {
+        return known;
+    }
+    known.extend(draft.xs.iter().map(|p| (p.inside, Outside::steps(p.outside))));
+    let shape = vec![draft.how.length];
+    let op = Op::Iota { shape: shape.clone(), axis: 0, dtype: DType::I32 };
+    known.insert(draft.position, Outside::steps(b.op(op, &[], Type::new(DType::I32, shape))));
+    known
+}
+
+/// For what leaves it.
+pub fn exits(draft: &Draft) -> impl Iterator<Item = (Value, Outside)> {
+    draft.ys.iter().map(|y| (y.slice, Outside::steps(y.whole)))
+}
+
+pub struct Lift {
+    made: HashMap<Value, Outside>,
+    /// Every value with a counterpart, made or not, and whether that has steps.
+    kinds: HashMap<Value, bool>,
+}
+
+impl Lift {
+    /// From what there is, by operations that are `allowed`.
+    pub fn new(draft: &Draft, made: HashMap<Value, Outside>, allowed: impl Fn(&Inst) -> bool) -> Lift {
+        let mut kinds: HashMap<Value, bool> = made.iter().map(|(v, o)| (*v, o.steps)).collect();
+        for inst in &draft.body.insts {
+            let args: Option<Vec<bool>> = inst.args.iter().map(|v| kinds.get(v).copied()).collect();
+            if let Some(steps) = args.filter(|_| allowed(inst)).and_then(|args| kind(inst, &args)) {
+                for result in &inst.results {
+                    kinds.entry(*result).or_insert(steps);
+                }
+            }
+        }
+        Lift { made, kinds }
+    }
+
+    /// Whether there is a counterpart, and if so whether it has steps.
+    pub fn kind(&self, value: Value) -> Option<bool> {
+        self.kinds.get(&value).copied()
+    }
+
+    pub fn add(&mut self, value: Value, outside: Outside) {
+        self.made.insert(value, outside);
+        self.kinds.insert(value, outside.steps);
+    }
+
+    /// The counterpart of a value that has one.
+    pub fn lift(&mut self, b: &mut Builder, draft: &Draft, value: Value) -> Outside {
+        let needed = self.cone(draft, value);
+        for inst in draft.body.insts.iter().filter(|inst| inst.results.iter().any(|v| needed.contains(v))) {
+            let args: Vec<Outside> = inst.args.iter().map(|v| self.made[v]).collect();
+            let results = batched(b, inst, &args, draft);
+            for (result, made) in inst.results.iter().zip(results) {
+                self.made.entry(*result).or_insert(made);
+            }
+        }
+        self.made[&value]
+    }
+
+    /// The values still to be made.
+    fn cone(&self, draft: &Draft, value: Value) -> Values {
+        let missing = |v: &Value| !self.made.contains_key(v);
+        let mut needed: Values = Some(value).into_iter().filter(missing).collect();
+        for inst in draft.body.insts.iter().rev() {
+            if inst.results.iter().any(|v| needed.contains(v)) {
+                needed.extend(inst.args.iter().copied().filter(missing));
+            }
+        }
+        needed
+    }
+}
+
+/// A product that adds something up: one that only multiplies would grow without saving anything.
+pub fn is_product(draft: &Draft, inst: &Inst) -> bool {
+    match &inst.op {
+        Op::Dot { lhs_contract, .. } => {
+            let lhs = &draft.body.ty(inst.args[0]).shape;
+            lhs_contract.iter().map(|&axis| lhs[axis]).product::<usize>() > 1
+        }
+        Op::Conv { .. } => true,
+        _ => false,
+    }
+}
+
+/// Whether the counterpart of an operation on such arguments has steps; `None` where there is none.
+fn kind(inst: &Inst, steps: &[bool]) -> Option<bool> {
+    if !steps.contains(&true) {
+        return Some(false);
+    }
+    let only_first = steps[0] && !steps[1..].contains(&true);
+    let exists = match inst.op {
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) | Op::Bitcast(_) => true,
+        Op::StopGradient | Op::Dot { .. } | Op::Concat { .. } => true,
+        Op::Take { .. } => steps != [true, true],
+        Op::Reduce { .. } | Op::ArgMax { .. } | Op::ArgMin { .. } | Op::CumSum { .. } => true,
+        Op::Reshape { .. } | Op::Transpose { .. } | Op::Broadcast { .. } | Op::Slice { .. } => true,
+        Op::Reverse { .. } => true,
+        Op::Pad { .. } | Op::Conv { .. } => only_first,
+        _ => false,
+    };
+    exists.then_some(true)
+}
+
+/// The counterpart of an operation that has one.
+fn batched(b: &mut Builder, inst: &Inst, args: &[Outside], draft: &Draft) -> Vec<Outside> {
+    b.origin = inst.origin.clone();
+    let values: Vec<Value> = args.iter().map(|a| a.value).collect();
+    if args.iter().all(|a| !a.steps) {
+        let results: Vec<Value> = inst.results.iter().map(|v| b.graph.fresh(draft.body.ty(*v).clone())).collect();
+        b.graph.insts.push(Inst { args: values, results: results.clone(), ..inst.clone() });
+        return results.into_iter().map(Outside::same).collect();
+    }
+    let (ty, length) = (draft.body.ty(inst.results[0]), draft.how.length);
+    let whole = Type::new(ty.dtype, [&[length], &ty.shape[..]].concat());
+    let value = match &inst.op {
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) | Op::Bitcast(_) => {
+            let args = stacked(b, args, length);
+            b.op(inst.op.clone(), &args, whole)
+        }
+        Op::StopGradient => b.op(Op::StopGradient, &values, whole),
+        Op::Concat { axis } => {
+            let args = stacked(b, args, length);
+            b.op(Op::Concat { axis: axis + 1 }, &args, whole)
+        }
+        Op::Dot { .. } => dot(b, &inst.op, args, whole),
+        Op::Take { axis } => take(b, *axis, args, whole),
+        Op::Conv { .. } => conv(b, &inst.op, &values, whole),
+        op => b.op(later_axes(op, &whole.shape), &values, whole),
+    };
+    vec![Outside::steps(value)]
+}
+
+fn stacked(b: &mut Builder, args: &[Outside], length: usize) -> Vec<Value> {
+    args.iter().map(|a| a.stacked(b, length)).collect()
+}
+
+/// The operation with its axes moved by one.
+fn later_axes(op: &Op, shape: &[usize]) -> Op {
     let before = |first: usize, rest: &[usize]| [&[first], rest].concat();
-    Some(match op {
-        _ if !only_first => return None,
-        Op::Reduce { op, axes } => Op::Reduce { op: *op, axes: later(axes) },
+    match op {
+        Op::Reduce { op, axes } => Op::Reduce { op: *op, axes: later(axes, 1) },
         Op::ArgMax { axis } => Op::ArgMax { axis: axis + 1 },
         Op::ArgMin { axis } => Op::ArgMin { axis: axis + 1 },
         Op::CumSum { axis, reverse } => Op::CumSum { axis: axis + 1, reverse: *reverse },
         Op::Reshape { .. } => Op::Reshape { shape: shape.to_vec() },
-        Op::Transpose { perm } => Op::Transpose { perm: and_first(perm) },
-        Op::Broadcast { axes, .. } => Op::Broadcast { shape: shape.to_vec(), axes: and_first(axes) },
+        Op::Transpose { perm } => Op::Transpose { perm: before(0, &later(perm, 1)) },
+        Op::Broadcast { axes, .. } => Op::Broadcast { shape: shape.to_vec(), axes: before(0, &later(axes, 1)) },
         Op::Slice { start, size, stride } => {
             Op::Slice { start: before(0, start), size: before(shape[0], size), stride: before(1, stride) }
         }
         Op::Pad { pads } => {
-            let none = crate::ops::Pad { low: 0, high: 0, interior: 0 };
+            let none = ops::Pad { low: 0, high: 0, interior: 0 };
             Op::Pad { pads: [&[none], &pads[..]].concat() }
         }
-        Op::Reverse { axes } => Op::Reverse { axes: later(axes) },
-        _ => return None,
-    })
-}
-
-/// Steps on one side are a free axis; on both sides, a batch.
-fn dot(b: &mut Builder, op: &Op, args: &[Outside], whole: &Type) -> Value {
-    let Op::Dot { lhs_batch, rhs_batch, lhs_contract, rhs_contract } = op else { unreachable!("a dot") };
-    let later = |axes: &[usize], by: usize| axes.iter().map(|a| a + by).collect::<Vec<_>>();
-    let by = args.iter().map(|a| matches!(a, Steps(_)) as usize).collect::<Vec<_>>();
-    let batch = |axes: &[usize], by: usize, both: bool| {
-        if both { [&[0], &later(axes, by)[..]].concat() } else { later(axes, by) }
-    };
-    let both = by == [1, 1];
-    let op = Op::Dot {
-        lhs_batch: batch(lhs_batch, by[0], both),
-        rhs_batch: batch(rhs_batch, by[1], both),
-        lhs_contract: later(lhs_contract, by[0]),
-        rhs_contract: later(rhs_contract, by[1]),
-    };
-    let values = [args[0].value(), args[1].value()];
-    // Axes of the result: batch, free of lhs, free of rhs. The steps are the first free axis of their side.
-    let batches = lhs_batch.len();
-    let lhs_free = b.shape(values[0]).len() - by[0] - batches - lhs_contract.len();
-    let place = match by[..] {
-        [1, 1] => 0,
-        [1, _] => batches,
-        _ => batches + lhs_free,
-    };
-    let perm: Vec<usize> = std::iter::once(place).chain((0..whole.rank()).filter(|a| *a != place)).collect();
-    let mut shape = vec![0; whole.rank()];
-    perm.iter().zip(&whole.shape).for_each(|(&axis, &n)| shape[axis] = n);
-    let product = b.op(op, &values, Type::new(whole.dtype, shape));
-    b.transpose(product, &perm)
-}
-
-/// Rows of one table by the indices of all steps, or by the same indices of each step's table.
-fn take(b: &mut Builder, axis: usize, args: &[Outside], whole: Type) -> Option<Value> {
-    match (args[0], args[1]) {
-        (Steps(x), Same(indices)) => Some(b.op(Op::Take { axis: axis + 1 }, &[x, indices], whole)),
-        (Same(x), Steps(indices)) => {
-            // The steps stand where the axis was.
-            let perm: Vec<usize> = std::iter::once(axis).chain((0..whole.rank()).filter(|a| *a != axis)).collect();
-            let mut shape = vec![0; whole.rank()];
-            perm.iter().zip(&whole.shape).for_each(|(&axis, &n)| shape[axis] = n);
-            let rows = b.op(Op::Take { axis }, &[x, indices], Type::new(whole.dtype, shape));
-            Some(b.transpose(rows, &perm))
-        }
-        _ => None,
+        Op::Reverse { axes } => Op::Reverse { axes: later(axes, 1) },
+        op => unreachable!("`{}` has no counterpart over all steps", op.name()),
     }
+}
+
+pub fn later(axes: &[usize], by: usize) -> Vec<usize> {
+    axes.iter().map(|axis| axis + by).collect()
+}
+
+/// Steps on one side are its first free axis; on both sides, a batch.
+fn dot(b: &mut Builder, op: &Op, args: &[Outside], whole: Type) -> Value {
+    let Op::Dot { lhs_batch, rhs_batch, lhs_contract, rhs_contract } = op else { unreachable!("a dot") };
+    let [left, right] = [args[0].steps as usize, args[1].steps as usize];
+    let both: &[usize] = if left + right == 2 { &[0] } else { &[] };
+    let product = Op::Dot {
+        lhs_batch: [both, &later(lhs_batch, left)].concat(),
+        rhs_batch: [both, &later(rhs_batch, right)].concat(),
+        lhs_contract: later(lhs_contract, left),
+        rhs_contract: later(rhs_contract, right),
+    };
+    // Axes of the result: batch, free of lhs, free of rhs.
+    let lhs_free = b.shape(args[0].value).len() - left - lhs_batch.len() - lhs_contract.len();
+    let place = match (left, right) {
+        (1, 1) => 0,
+        (1, _) => lhs_batch.len(),
+        _ => lhs_batch.len() + lhs_free,
+    };
+    first(b, product, &[args[0].value, args[1].value], whole, place)
+}
+
+/// The operation, whose result has the steps at `place`, and a transpose that puts them first.
+fn first(b: &mut Builder, op: Op, args: &[Value], whole: Type, place: usize) -> Value {
+    let others = (0..whole.rank()).filter(|axis| *axis != place);
+    let perm: Vec<usize> = std::iter::once(place).chain(others).collect();
+    let mut shape = whole.shape.clone();
+    perm.iter().zip(&whole.shape).for_each(|(&axis, &n)| shape[axis] = n);
+    let result = b.op(op, args, Type::new(whole.dtype, shape));
+    b.transpose(result, &perm)
+}
+
+/// Rows of one table by the indices of all steps, or of each step's table by the same indices.
+fn take(b: &mut Builder, axis: usize, args: &[Outside], whole: Type) -> Value {
+    let values = [args[0].value, args[1].value];
+    if args[0].steps {
+        return b.op(Op::Take { axis: axis + 1 }, &values, whole);
+    }
+    first(b, Op::Take { axis }, &values, whole, axis)
+}
+
+/// Steps and batch as one batch.
+fn conv(b: &mut Builder, op: &Op, args: &[Value], whole: Type) -> Value {
+    let x = merged(b, args[0]);
+    let shape = [&[whole.shape[0] * whole.shape[1]], &whole.shape[2..]].concat();
+    let y = b.op(op.clone(), &[x, args[1]], Type::new(whole.dtype, shape));
+    b.reshape(y, &whole.shape)
+}
+
+/// The first two axes as one.
+pub fn merged(b: &mut Builder, x: Value) -> Value {
+    let shape = b.shape(x);
+    b.reshape(x, &[&[shape[0] * shape[1]], &shape[2..]].concat())
 }

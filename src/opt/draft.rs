@@ -3,7 +3,7 @@
 use super::rename;
 use crate::ops::{Op, Type};
 use crate::tensor::build::Loop;
-use crate::tensor::scan::{self, Scan};
+use crate::tensor::scan::{self, Scan, Values};
 use crate::tensor::{Graph, InputRole, Inst, Origin, Value};
 use std::collections::HashMap;
 
@@ -106,5 +106,28 @@ impl Draft {
             self.consts.push(Port { outside, inside });
             inside
         })
+    }
+
+    /// What the next carries and the ys depend on, in the body.
+    pub fn needed(&self) -> Values {
+        let given = self.carries.iter().map(|c| c.next).chain(self.ys.iter().map(|y| y.slice));
+        self.reached(given)
+    }
+
+    /// These values of the body and what they depend on.
+    pub fn reached(&self, from: impl IntoIterator<Item = Value>) -> Values {
+        let mut reached: Values = from.into_iter().collect();
+        for inst in self.body.insts.iter().rev() {
+            if inst.results.iter().any(|v| reached.contains(v)) {
+                reached.extend(&inst.args);
+            }
+        }
+        reached
+    }
+
+    /// Removes from the body what nothing depends on any more.
+    pub fn prune(&mut self) {
+        let needed = self.needed();
+        self.body.insts.retain(|inst| inst.results.iter().any(|v| needed.contains(v)));
     }
 }
