@@ -5,6 +5,7 @@
 
 pub mod attr;
 pub mod dim;
+mod kind;
 pub mod shape;
 mod table;
 

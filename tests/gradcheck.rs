@@ -80,11 +80,14 @@ enum What {
     SecondGradients,
 }
 
+/// Appends the result for these arguments.
+type Body<'a> = dyn Fn(&mut Builder, &[Value]) -> Value + 'a;
+
 /// A differentiable function at a point.
 struct Function<'a> {
     name: String,
     args: Vec<Tensor>,
-    body: Box<dyn Fn(&mut Builder, &[Value]) -> Value + 'a>,
+    body: Box<Body<'a>>,
 }
 
 /// The function that a case's operation is.

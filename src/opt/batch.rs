@@ -133,13 +133,12 @@ fn kind(inst: &Inst, steps: &[bool]) -> Option<bool> {
     }
     let only_first = steps[0] && !steps[1..].contains(&true);
     let exists = match inst.op {
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) | Op::Bitcast(_) => true,
-        Op::StopGradient | Op::Dot { .. } | Op::Concat { .. } => true,
+        _ if inst.op.is_map() => true,
+        Op::Dot { .. } => true,
         Op::Take { .. } => steps != [true, true],
         Op::Reduce { .. } | Op::ArgMax { .. } | Op::ArgMin { .. } | Op::CumSum { .. } => true,
-        Op::Reshape { .. } | Op::Transpose { .. } | Op::Broadcast { .. } | Op::Slice { .. } => true,
-        Op::Reverse { .. } => true,
         Op::Pad { .. } | Op::Conv { .. } => only_first,
+        _ if inst.op.is_move() => true,
         _ => false,
     };
     exists.then_some(true)
@@ -157,11 +156,10 @@ fn batched(b: &mut Builder, inst: &Inst, args: &[Outside], draft: &Draft) -> Vec
     let (ty, length) = (draft.body.ty(inst.results[0]), draft.how.length);
     let whole = Type::new(ty.dtype, [&[length], &ty.shape[..]].concat());
     let value = match &inst.op {
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) | Op::Bitcast(_) => {
+        op if op.is_map() => {
             let args = stacked(b, args, length);
-            b.op(inst.op.clone(), &args, whole)
+            b.op(op.clone(), &args, whole)
         }
-        Op::StopGradient => b.op(Op::StopGradient, &values, whole),
         Op::Concat { axis } => {
             let args = stacked(b, args, length);
             b.op(Op::Concat { axis: axis + 1 }, &args, whole)

@@ -61,9 +61,7 @@ fn read_by_rest(draft: &Draft, moving: &Values) -> Values {
 
 /// More than another view of a tensor, or something that is made where it is read.
 fn is_work(inst: &Inst) -> bool {
-    let is_view = matches!(inst.op, Op::Reshape { .. } | Op::Broadcast { .. } | Op::Slice { .. } | Op::StopGradient);
-    let is_source = matches!(inst.op, Op::Const(_) | Op::Table(..) | Op::DimValue(_) | Op::Iota { .. });
-    !is_view && !is_source
+    !inst.op.is_view() && !inst.op.is_source()
 }
 
 /// An index may be out of range, which is an error only if the loop gets there.

@@ -249,11 +249,5 @@ fn add_up(b: &mut Builder, begin: Option<Value>, terms: &[Term]) -> Value {
 
 /// Computed where it is read: worth doing outside what the loop does too.
 fn is_light(inst: &Inst) -> bool {
-    match inst.op {
-        Op::Const(_) | Op::Table(..) | Op::DimValue(_) | Op::Iota { .. } => true,
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) | Op::Bitcast(_) => true,
-        Op::Reshape { .. } | Op::Transpose { .. } | Op::Broadcast { .. } | Op::Slice { .. } | Op::Pad { .. } => true,
-        Op::Reverse { .. } | Op::Concat { .. } => true,
-        _ => false,
-    }
+    inst.op.is_source() || inst.op.is_map() || inst.op.is_move()
 }

@@ -174,7 +174,7 @@ impl Extents {
         let extent = &self.extent[&inst.results[0]];
         let spatial = |y: Extent| vec![full[0], y[1], y[2], full[3]];
         match &inst.op {
-            op if is_map(op) => extent.clone(),
+            op if op.is_map() => extent.clone(),
             Op::Broadcast { axes, .. } => {
                 let shape = self.shape(inst.results[0]);
                 (0..full.len()).map(|k| if full[k] == shape[axes[k]] { extent[axes[k]] } else { full[k] }).collect()
@@ -229,20 +229,13 @@ fn is_scatter(op: &Op) -> bool {
     matches!(op, Op::ConvInputGrad { .. } | Op::WindowSumGrad { .. } | Op::WindowScatter { .. })
 }
 
-fn is_map(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) | Op::Bitcast(_) | Op::StopGradient
-    )
-}
-
 /// Results of the operation can be cut short on this axis.
 fn is_flexible(op: &Op, axis: usize) -> bool {
     match op {
         Op::Broadcast { .. } | Op::Transpose { .. } | Op::Reduce { .. } | Op::Slice { .. } => true,
         Op::Pad { pads } => pads.iter().all(is_high_pad),
         _ if is_gather(op) => axis == 1 || axis == 2,
-        _ => is_map(op),
+        _ => op.is_map(),
     }
 }
 
