@@ -16,6 +16,7 @@ pub mod memory;
 pub mod parse;
 mod plan;
 pub mod print;
+mod shares;
 pub mod stats;
 pub mod walk;
 
@@ -89,6 +90,8 @@ pub struct Launch {
     pub args: Vec<Arg>,
     /// All workers must have finished the launches before this one.
     pub barrier: bool,
+    /// Points of a share, in a loop that has shares; else 0.
+    pub share: usize,
 }
 
 /// Runs its items `length` times. Positions count 0, 1, …, or from `length - 1` down to 0.
@@ -97,9 +100,20 @@ pub struct Loop {
     pub length: usize,
     pub reverse: bool,
     pub condition: Option<Condition>,
+    pub shares: Option<Shares>,
     pub items: Vec<Item>,
     /// Runs once after the loop, with the iteration that would have come next: what is carried is found there.
     pub after: Vec<Item>,
+}
+
+/// The points of each launch in a loop fall into `count` shares, in order, and no launch touches in one share what
+/// another writes in a different one. So where there are no more workers than shares, each of them runs the whole loop
+/// for shares of its own, and the barriers in the loop are left out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shares {
+    pub count: usize,
+    /// All workers must have finished the launches before the loop.
+    pub barrier: bool,
 }
 
 /// A bool that every worker reads before each iteration; if it is false the loop ends.

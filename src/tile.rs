@@ -16,6 +16,7 @@
 //! ([`TileOp::Tree`]: 8, 4, 2, 1). exp, log, tanh, erf, pow, sin, cos, philox are expanded into those by [`expand`].
 
 pub mod expand;
+pub mod footprint;
 pub mod interp;
 pub mod names;
 pub mod parse;

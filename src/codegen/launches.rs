@@ -5,7 +5,7 @@ use super::errors;
 use crate::diag::Diagnostic;
 use crate::lane;
 use crate::schedule::walk::{Frame, Iteration};
-use crate::schedule::{self, Arg, Item, Launch, Pick, Place, Step, StepProgram};
+use crate::schedule::{self, Arg, Item, Launch, Pick, Place, Shares, Step, StepProgram};
 use crate::tile::Access;
 
 /// The step function of a program; `kernels` has the placed form of each kernel, `index` the number of its function.
@@ -20,9 +20,19 @@ pub fn single(code: &[Code]) -> Vec<Code> {
             let args = vec![vec![]; call.args.len()];
             vec![Code::Call(Call { number: 0, first_arg: 0, args, barrier: false, ..*call })]
         }
-        Code::Loop(inner) => [single(&inner.body), single(&inner.after)].concat(),
+        Code::Loop(inner) => [in_shares(inner.shares, single(&inner.body)), single(&inner.after)].concat(),
     };
     code.iter().flat_map(alone).collect()
+}
+
+/// Launches by themselves that are split like the iterations of the loop that they stand in.
+fn in_shares(shares: Option<Shares>, launches: Vec<Code>) -> Vec<Code> {
+    let Some(Shares { count, .. }) = shares else { return launches };
+    let once = |launch: Code| {
+        let shares = Some(Shares { count, barrier: false });
+        Code::Loop(Loop { length: 1, reverse: false, condition: None, shares, body: vec![launch], after: vec![] })
+    };
+    launches.into_iter().map(once).collect()
 }
 
 /// One launch of a kernel on the first arguments of the table.
@@ -33,6 +43,7 @@ pub fn call(kernel: usize, lane: &lane::Kernel) -> Call {
         first_arg: 0,
         args: vec![],
         points: lane.points,
+        share: 0,
         barrier: false,
         may_fault: may_fault(&lane.body),
     }
@@ -73,6 +84,7 @@ impl Coder<'_> {
             number: self.launches,
             first_arg: self.args,
             args: launch.args.iter().map(|arg| self.moves(arg)).collect(),
+            share: launch.share,
             barrier: launch.barrier,
             ..call(self.index[launch.kernel], self.kernels[launch.kernel])
         };
@@ -86,8 +98,8 @@ impl Coder<'_> {
             self.args += 1;
             Condition { arg: self.args - 1, moves: self.moves(&c.flag), barrier: c.barrier }
         });
-        let (length, reverse) = (inner.length, inner.reverse);
-        Loop { length, reverse, condition, body: self.items(&inner.items), after: self.items(&inner.after) }
+        let (length, reverse, shares) = (inner.length, inner.reverse, inner.shares);
+        Loop { length, reverse, condition, shares, body: self.items(&inner.items), after: self.items(&inner.after) }
     }
 
     fn moves(&self, arg: &Arg) -> Vec<Move> {

@@ -4,7 +4,7 @@
 mod tests;
 
 use super::print::{BufferRow, BufferTable, ItemText, LaunchText, LoopText, StepText};
-use super::{Arg, BufferId, Condition, Layout, Pick, Place, Step};
+use super::{Arg, BufferId, Condition, Layout, Pick, Place, Shares, Step};
 use crate::tensor::parse::cursor::{Cursor, Read};
 use crate::tensor::parse::lexer::Token;
 
@@ -40,11 +40,11 @@ fn line(cursor: &mut Cursor, step: &mut StepText) -> Read<()> {
         step.inputs.push((name, buffer(cursor)?));
         return Ok(());
     }
+    let barrier = cursor.eat_word("barrier");
     if cursor.eat_word("loop") {
-        step.items.push(ItemText::Loop(looped(cursor)?));
+        step.items.push(ItemText::Loop(looped(cursor, barrier)?));
         return Ok(());
     }
-    let barrier = cursor.eat_word("barrier");
     let writes = args(cursor)?;
     if writes.len() == 1 && !barrier && cursor.peek() == Some(&Token::Sign('-')) {
         arrow(cursor)?;
@@ -55,14 +55,22 @@ fn line(cursor: &mut Cursor, step: &mut StepText) -> Read<()> {
     Ok(())
 }
 
-/// `100 reverse while b3 { … } then { … }`
-fn looped(cursor: &mut Cursor) -> Read<LoopText> {
+/// `100 reverse while b3 in 4 shares { … } then { … }`
+fn looped(cursor: &mut Cursor, barrier: bool) -> Read<LoopText> {
     let length = cursor.number("a number of iterations")?;
     let reverse = cursor.eat_word("reverse");
     let condition = if cursor.eat_word("while") { Some(condition(cursor)?) } else { None };
+    let shares = if barrier || cursor.at_word("in") { Some(shares(cursor, barrier)?) } else { None };
     let body = items(cursor)?;
     let after = if cursor.eat_word("then") { items(cursor)? } else { vec![] };
-    Ok(LoopText { length, reverse, condition, items: body, after })
+    Ok(LoopText { length, reverse, condition, shares, items: body, after })
+}
+
+/// `in 4 shares`
+fn shares(cursor: &mut Cursor, barrier: bool) -> Read<Shares> {
+    cursor.expect_word("in")?;
+    let count = cursor.number("a number of shares")?;
+    cursor.expect_word("shares").map(|()| Shares { count, barrier })
 }
 
 fn condition(cursor: &mut Cursor) -> Read<Condition> {
@@ -75,10 +83,10 @@ fn items(cursor: &mut Cursor) -> Read<Vec<ItemText>> {
     cursor.expect('{')?;
     let mut items = vec![];
     while !cursor.eat('}') {
+        let barrier = cursor.eat_word("barrier");
         items.push(match cursor.eat_word("loop") {
-            true => ItemText::Loop(looped(cursor)?),
+            true => ItemText::Loop(looped(cursor, barrier)?),
             false => {
-                let barrier = cursor.eat_word("barrier");
                 let writes = args(cursor)?;
                 ItemText::Launch(launch(cursor, barrier, writes)?)
             }
@@ -87,7 +95,7 @@ fn items(cursor: &mut Cursor) -> Read<Vec<ItemText>> {
     Ok(items)
 }
 
-/// `= k0 rows(b0, b1) over 16`
+/// `= k0 rows(b0, b1) over 16 by 4`
 fn launch(cursor: &mut Cursor, barrier: bool, writes: Vec<Arg>) -> Read<LaunchText> {
     cursor.expect('=')?;
     let kernel = cursor.take("a kernel", |t| numbered(t, "k"))?;
@@ -95,7 +103,9 @@ fn launch(cursor: &mut Cursor, barrier: bool, writes: Vec<Arg>) -> Read<LaunchTe
     cursor.expect('(')?;
     let reads = cursor.list(')', arg)?;
     cursor.expect_word("over")?;
-    Ok(LaunchText { barrier, writes, kernel, name, reads, points: cursor.number("a number of points")? })
+    let points = cursor.number("a number of points")?;
+    let share = if cursor.eat_word("by") { cursor.number("the points of a share")? } else { 0 };
+    Ok(LaunchText { barrier, writes, kernel, name, reads, points, share })
 }
 
 fn args(cursor: &mut Cursor) -> Read<Vec<Arg>> {

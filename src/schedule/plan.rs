@@ -5,7 +5,9 @@ mod scan;
 use super::context::Context;
 use super::groups::{self, Grouping};
 use super::kernels::{self, Spot, Storage};
-use super::{Arg, Binding, Buffer, BufferId, Item, Launch, Layout, Outcome, Place, StepProgram, legalize, memory};
+use super::{
+    Arg, Binding, Buffer, BufferId, Item, Launch, Layout, Outcome, Place, StepProgram, legalize, memory, shares,
+};
 use crate::diag::Diagnostic;
 use crate::lane::Target;
 use crate::ops::{DType, Literal, Op, Type};
@@ -29,6 +31,7 @@ pub fn plan(graph: &Graph, options: &Options) -> Result<StepProgram, Diagnostic>
     let (items, storage) = planner.block(&cx, &grouping, inputs, 0);
     let outputs = outcomes(&legal, |value| planner.spots[storage[&value].0 as usize].buffer);
     let mut program = StepProgram { items, outputs, ..planner.program };
+    shares::assign(&mut program);
     memory::assign(&mut program);
     debug_assert_eq!(memory::verify(&program), Ok(()), "{program}");
     Ok(program)
@@ -86,7 +89,7 @@ impl Planner {
 
     fn launch(&mut self, kernel: Kernel, args: &[Spot]) -> Launch {
         let args = args.iter().map(|spot| self.spots[spot.0 as usize].clone()).collect();
-        Launch { kernel: self.share(kernel), args, barrier: false }
+        Launch { kernel: self.share(kernel), args, barrier: false, share: 0 }
     }
 
     /// The number of an equal kernel, names aside.

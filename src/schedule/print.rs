@@ -2,7 +2,8 @@
 //! kernels' bodies, which [`super::parse`] reads back.
 
 use super::{
-    Arg, Binding, Buffer, BufferId, Condition, Item, Launch, Layout, Loop, Outcome, Pick, Place, Step, StepProgram,
+    Arg, Binding, Buffer, BufferId, Condition, Item, Launch, Layout, Loop, Outcome, Pick, Place, Shares, Step,
+    StepProgram,
 };
 use crate::ops::attr::quoted;
 use crate::ops::{Op, Type};
@@ -15,9 +16,9 @@ use std::fmt::{self, Display, Formatter};
 /// step "step" {
 ///   "x" -> b0
 ///   b3, b4 = k0 rows(b0, b1) over 16
-///   loop 100 {
+///   loop 100 in 2 shares {
 ///     barrier
-///     b5[even0 * 64] = k2 cell_dot(b4[i0 * 64], b5[odd0 * 64]) over 4
+///     b5[even0 * 64] = k2 cell_dot(b4[i0 * 64], b5[odd0 * 64]) over 4 by 2
 ///   }
 ///   barrier
 ///   b1 = k1 head_columns(b3) over 1
@@ -41,18 +42,20 @@ pub enum ItemText {
     Loop(LoopText),
 }
 
-/// `loop length reverse while flag { … } then { … }`; `while barrier flag` where workers wait before they read it.
+/// `loop length reverse while flag in n shares { … } then { … }`; `while barrier flag` where workers wait before they
+/// read it, and `barrier` before `loop` where they wait for a loop that has shares.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LoopText {
     pub length: usize,
     pub reverse: bool,
     pub condition: Option<Condition>,
+    pub shares: Option<Shares>,
     pub items: Vec<ItemText>,
     pub after: Vec<ItemText>,
 }
 
-/// `writes = k<kernel> name(reads) over points`, after `barrier` where workers wait. A buffer that is updated in place
-/// stands among the writes.
+/// `writes = k<kernel> name(reads) over points by share`, after `barrier` where workers wait. A buffer that is updated in
+/// place stands among the writes; outside of loops that have shares there is no `by`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LaunchText {
     pub barrier: bool,
@@ -61,6 +64,7 @@ pub struct LaunchText {
     pub name: String,
     pub reads: Vec<Arg>,
     pub points: usize,
+    pub share: usize,
 }
 
 /// The buffers of a step program, a line each, and the size of their arena.
@@ -110,6 +114,7 @@ impl LoopText {
             length: inner.length,
             reverse: inner.reverse,
             condition: inner.condition.clone(),
+            shares: inner.shares,
             items: items(&inner.items, kernels),
             after: items(&inner.after, kernels),
         }
@@ -128,6 +133,7 @@ impl LaunchText {
             name: kernel.name.clone(),
             reads: ids(reads),
             points: kernel.points(),
+            share: launch.share,
         }
     }
 }
@@ -180,9 +186,15 @@ impl ItemText {
 impl LoopText {
     fn print(&self, f: &mut Formatter<'_>, depth: usize) -> fmt::Result {
         let indent = "  ".repeat(depth);
+        if self.shares.is_some_and(|s| s.barrier) {
+            writeln!(f, "{indent}barrier")?;
+        }
         write!(f, "{indent}loop {}{}", self.length, if self.reverse { " reverse" } else { "" })?;
         if let Some(condition) = &self.condition {
             write!(f, " while {}{}", if condition.barrier { "barrier " } else { "" }, condition.flag)?;
+        }
+        if let Some(shares) = &self.shares {
+            write!(f, " in {} shares", shares.count)?;
         }
         writeln!(f, " {{")?;
         self.items.iter().try_for_each(|item| item.print(f, depth + 1))?;
@@ -201,7 +213,8 @@ impl LaunchText {
             writeln!(f, "{indent}barrier")?;
         }
         let (writes, reads) = (commas(&self.writes), commas(&self.reads));
-        writeln!(f, "{indent}{writes} = k{} {}({reads}) over {}", self.kernel, self.name, self.points)
+        let by = if self.share > 0 { format!(" by {}", self.share) } else { String::new() };
+        writeln!(f, "{indent}{writes} = k{} {}({reads}) over {}{by}", self.kernel, self.name, self.points)
     }
 }
 

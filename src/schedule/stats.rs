@@ -8,7 +8,7 @@ pub struct Stats {
     pub kernels: usize,
     /// In one run, every iteration counted; no condition ends a loop.
     pub launches: usize,
-    /// As the launches.
+    /// As the launches; with no more workers than a loop has shares.
     pub barriers: usize,
     pub arena_bytes: usize,
     /// Floating-point operations of contractions in one run, at most (loops may leave out zeros); a multiply-add is two.
@@ -19,31 +19,32 @@ impl StepProgram {
     pub fn stats(&self) -> Stats {
         let kernels: Vec<u64> = self.kernels.iter().map(flops).collect();
         let mut stats = Stats { kernels: kernels.len(), arena_bytes: self.arena_bytes, ..Stats::default() };
-        stats.add(&self.items, 1, &kernels);
+        stats.add(&self.items, 1, 1, &kernels);
         stats
     }
 }
 
 impl Stats {
-    /// Adds items that run so many times; `flops` has those of each kernel.
-    fn add(&mut self, items: &[Item], times: usize, flops: &[u64]) {
+    /// Adds items that run so many times, with their barriers or without; `flops` has those of each kernel.
+    fn add(&mut self, items: &[Item], times: usize, barriers: usize, flops: &[u64]) {
         for item in items {
             match item {
                 Item::Launch(launch) => {
                     self.launches += times;
-                    self.barriers += times * usize::from(launch.barrier);
+                    self.barriers += barriers * usize::from(launch.barrier);
                     self.flops += times as u64 * flops[launch.kernel];
                 }
-                Item::Loop(inner) => self.add_loop(inner, times, flops),
+                Item::Loop(inner) => self.add_loop(inner, times, barriers, flops),
             }
         }
     }
 
-    fn add_loop(&mut self, inner: &Loop, times: usize, flops: &[u64]) {
-        let turns = times * inner.length;
-        self.barriers += turns * usize::from(inner.condition.as_ref().is_some_and(|c| c.barrier));
-        self.add(&inner.items, turns, flops);
-        self.add(&inner.after, times, flops);
+    fn add_loop(&mut self, inner: &Loop, times: usize, barriers: usize, flops: &[u64]) {
+        let within = if inner.shares.is_some() { 0 } else { barriers * inner.length };
+        self.barriers += barriers * usize::from(inner.shares.is_some_and(|s| s.barrier));
+        self.barriers += within * usize::from(inner.condition.as_ref().is_some_and(|c| c.barrier));
+        self.add(&inner.items, times * inner.length, within, flops);
+        self.add(&inner.after, times, barriers, flops);
     }
 }
 

@@ -20,6 +20,14 @@ pub trait Run {
     /// Launch `number` of the program, with its barrier.
     fn launch(&mut self, number: usize, launch: &Launch, frame: &Frame) -> Result<(), Self::Error>;
 
+    /// A loop begins.
+    fn enter(&mut self, _inner: &Loop) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// The last iteration of a loop is over.
+    fn leave(&mut self, _inner: &Loop) {}
+
     /// Whether a loop goes on; the frame has the iteration that would come.
     fn goes_on(&mut self, condition: &Condition, frame: &Frame) -> Result<bool, Self::Error>;
 }
@@ -50,6 +58,7 @@ impl<R: Run> Walk<'_, R> {
     }
 
     fn looped(&mut self, inner: &Loop, first: usize) -> Result<usize, R::Error> {
+        self.run.enter(inner)?;
         let mut count = 0;
         self.frame.push(inner.iteration(count));
         while count < inner.length && self.goes_on(inner)? {
@@ -57,6 +66,7 @@ impl<R: Run> Walk<'_, R> {
             count += 1;
             *self.frame.last_mut().expect("pushed above") = inner.iteration(count);
         }
+        self.run.leave(inner);
         let next = self.items(&inner.after, first + launches(&inner.items).len());
         self.frame.pop();
         next

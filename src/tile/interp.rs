@@ -19,21 +19,33 @@ use std::ops::Range;
 /// Runs the grid points in order. `Ok(true)`: a data index was out of range. An access out of bounds, which no
 /// correct kernel makes, is an error.
 pub fn run(kernel: &Kernel, buffers: &mut [BufferData], points: Range<usize>) -> Result<bool, String> {
-    interpret(kernel, buffers, points, None)
+    interpret(kernel, buffers, points, &mut None)
 }
 
 /// The same for all grid points, the last first. It is an error where one point writes an element that another reads or
 /// writes.
 pub fn run_disjoint(kernel: &Kernel, buffers: &mut [BufferData]) -> Result<bool, String> {
-    let ownership = Ownership::new(buffers.iter().map(BufferData::len));
-    interpret(kernel, buffers, (0..kernel.points()).rev(), Some(ownership))
+    let mut ownership = Some(Ownership::new(buffers.iter().map(BufferData::len)));
+    interpret(kernel, buffers, (0..kernel.points()).rev(), &mut ownership)
+}
+
+/// The elements of each buffer that points read, and those that they write.
+#[cfg(test)]
+pub fn touched(
+    kernel: &Kernel,
+    buffers: &mut [BufferData],
+    points: Range<usize>,
+) -> Result<[Vec<Vec<usize>>; 2], String> {
+    let mut ownership = Some(Ownership::new(buffers.iter().map(BufferData::len)));
+    interpret(kernel, buffers, points, &mut ownership)?;
+    Ok(ownership.map(|o| o.touched()).unwrap_or_default())
 }
 
 fn interpret(
     kernel: &Kernel,
     buffers: &mut [BufferData],
     points: impl Iterator<Item = usize>,
-    ownership: Option<Ownership>,
+    ownership: &mut Option<Ownership>,
 ) -> Result<bool, String> {
     let expanded = expand::expand(kernel);
     let vars = vec![Binding::default(); expanded.vars as usize];
@@ -95,14 +107,14 @@ struct Machine<'a> {
     tiles: Vec<Tile>,
     fault: bool,
     /// Where points are checked against each other.
-    ownership: Option<Ownership>,
+    ownership: &'a mut Option<Ownership>,
 }
 
 type Ran = Result<(), String>;
 
 impl Machine<'_> {
     fn point(&mut self, point: usize) -> Ran {
-        if let Some(ownership) = &mut self.ownership {
+        if let Some(ownership) = self.ownership {
             ownership.point = point as u32;
         }
         let mut rest = point;

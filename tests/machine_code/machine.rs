@@ -14,15 +14,20 @@ use nnc::tensor::data::{Data, Tensor};
 use nnc::tensor::{Graph, InputRole};
 use std::sync::Arc;
 
-/// Runs a graph as machine code on one worker, on three, and as five in another order. Gives the plan for AVX-512.
+/// Runs a graph as machine code of every emitter, on one worker, on three, and as five in another order. Gives the plan
+/// for AVX-512.
 pub fn check(graph: &Graph, inputs: &[(&str, Tensor)]) -> StepProgram {
-    check_machine(graph, inputs, Target::CLIF);
+    check_targets(graph, inputs);
     planned(graph, Target::AVX512)
 }
 
 /// The kernels in tile and lane IR against the tensor interpreter, and all machine code that runs here against tile IR.
 pub fn check_everywhere(graph: &Graph, inputs: &[(&str, Tensor)]) {
     reference::check(graph, inputs);
+    check_targets(graph, inputs);
+}
+
+fn check_targets(graph: &Graph, inputs: &[(&str, Tensor)]) {
     check_machine(graph, inputs, Target::CLIF);
     if let Some(target) = x86::host_target() {
         check_machine(graph, inputs, target);

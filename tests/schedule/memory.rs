@@ -2,7 +2,7 @@
 
 use crate::machine::{RESULT, check, f32s, floats};
 use nnc::ops::{Op, Reduce, Unary};
-use nnc::schedule::{self, Item, Options, Pick, Place, Step, StepProgram, memory, plan};
+use nnc::schedule::{self, Item, Options, Pick, Place, Shares, Step, StepProgram, memory, plan};
 use nnc::tensor::build::{Builder, Loop, ScanArgs};
 use nnc::tensor::data::Tensor;
 use nnc::tensor::{Graph, InputRole, Origin, OutputRole, Value};
@@ -140,6 +140,57 @@ fn broken_loops_are_found() {
         })
     };
     refused_in_loop(swapped, "does not hold its value");
+}
+
+/// h = tanh(h·W + x): a product and a map in each step, cut at the same rows.
+fn recurrent() -> Graph {
+    let mut graph = Graph::new("recurrent");
+    let shapes: [&[usize]; 3] = [&[3, 48, 20], &[48, 20], &[20, 20]];
+    let [x, h, w] = shapes.map(|s| graph.input(format!("{s:?}"), InputRole::Arg, f32s(s), Origin::default()));
+    let mut b = Builder::new(&mut graph, Origin::default());
+    let args = ScanArgs { consts: &[w], inits: &[h], xs: &[x] };
+    let results = b.scan(Loop::over(3), args, |b, s| {
+        let op = Op::Dot { lhs_batch: vec![], rhs_batch: vec![], lhs_contract: vec![1], rhs_contract: vec![0] };
+        let product = b.op(op, &[s.carries[0], s.consts[0]], f32s(&[48, 20]));
+        let turned = b.op(Op::Reverse { axes: vec![1] }, &[product], f32s(&[48, 20]));
+        let sum = b.add(turned, s.slices[0]);
+        [vec![b.unary(Unary::Tanh, sum)], vec![]]
+    });
+    graph.output("last", RESULT, results[0]);
+    graph
+}
+
+fn in_loop(program: &mut StepProgram, change: impl Fn(&mut schedule::Launch)) {
+    for item in &mut only_loop(program).items {
+        match item {
+            Item::Launch(launch) => change(launch),
+            Item::Loop(_) => panic!("one loop only"),
+        }
+    }
+}
+
+#[test]
+fn broken_shares_are_found() {
+    let whole = planned(&recurrent());
+    assert!(whole.stats().barriers < 3, "{whole}");
+    let refused = |graph: &Graph, change: &dyn Fn(&mut StepProgram), reason: &str| {
+        let mut program = planned(graph);
+        change(&mut program);
+        let error = memory::verify(&program).expect_err(&format!("a broken plan\n{program}"));
+        assert!(error.contains("in shares") && error.contains(reason), "{error}");
+    };
+    let fewer = |p: &mut StepProgram| only_loop(p).shares = Some(Shares { count: 1, barrier: true });
+    refused(&recurrent(), &fewer, "are not all");
+    let more = |p: &mut StepProgram| in_loop(p, |l| l.share += usize::from(l.kernel % 2 == 1));
+    refused(&recurrent(), &more, "without a barrier");
+    let early = |p: &mut StepProgram| only_loop(p).shares.iter_mut().for_each(|s| s.barrier = false);
+    refused(&recurrent(), &early, "without a barrier");
+    // The carry is read in reverse: whoever writes a part of it needs what all others wrote.
+    let apart = |p: &mut StepProgram| {
+        only_loop(p).shares = Some(Shares { count: 2, barrier: true });
+        in_loop(p, |l| l.share = 1);
+    };
+    refused(&looped(), &apart, "without a barrier");
 }
 
 /// What the loop reads in each iteration must outlive it, also where its last reader stands before the end of the body.

@@ -95,10 +95,34 @@ fn lstm(how: Loop, rows: usize, units: usize) -> StepProgram {
         floats(&[rows, units], 3),
         floats(&[units, 4 * units], 4),
     ];
-    case(&inputs, |b, v| {
-        let args = ScanArgs { consts: &v[3..], inits: &v[1..3], xs: &v[..1] };
-        b.scan(how, args, |b, s| lstm_step(b, s, units))
-    })
+    case(&inputs, |b, v| lstm_scan(b, v, how))
+}
+
+/// xs with the products of the inputs, h, c, and the recurrent weights.
+fn lstm_scan(b: &mut Builder, v: &[Value], how: Loop) -> Vec<Value> {
+    let units = b.shape(v[1])[1];
+    let args = ScanArgs { consts: &v[3..], inits: &v[1..3], xs: &v[..1] };
+    b.scan(how, args, |b, s| lstm_step(b, s, units))
+}
+
+/// The real size is planned only: running it in the interpreter takes too long.
+#[test]
+fn an_lstm_of_the_real_size_has_a_plan() {
+    let mut graph = Graph::new("lstm");
+    let shapes: [&[usize]; 4] = [&[100, 64, 512], &[64, 128], &[64, 128], &[128, 512]];
+    let inputs = shapes.map(|s| graph.input(format!("{s:?}"), InputRole::Arg, f32s(s), Origin::default()));
+    let mut inputs = inputs.to_vec();
+    let mut b = Builder::new(&mut graph, Origin::default());
+    let results = lstm_scan(&mut b, &std::mem::take(&mut inputs), Loop::over(100));
+    for (n, value) in results.into_iter().enumerate() {
+        graph.output(format!("y{n}"), RESULT, value);
+    }
+    let program = nnc::schedule::plan(&graph, &nnc::schedule::Options { target: nnc::lane::Target::AVX512 }).unwrap();
+    if std::env::var_os("NNC_PRINT").is_some() {
+        program.kernels.iter().for_each(|k| print!("{k}"));
+        println!("{program}{}{:?}", nnc::schedule::print::BufferTable::from(&program), program.stats());
+    }
+    assert!(only_loop(&program).shares.is_some_and(|s| s.count >= 8), "{program}");
 }
 
 #[test]
@@ -110,6 +134,16 @@ fn an_lstm_saves_what_its_gradient_needs() {
     // Both carries live in their histories: nothing is stored twice.
     let stacked = program.buffers.iter().filter(|b| b.ty.shape.first() == Some(&5)).count();
     assert_eq!(stacked, 2, "{program}");
+}
+
+/// Rows are independent of each other: each worker runs all steps for rows of its own.
+#[test]
+fn recurrent_cells_need_no_barrier() {
+    for (rows, units) in [(13, 32), (12, 20), (64, 16), (31, 33)] {
+        let program = lstm(Loop::over(3), rows, units);
+        let inner = only_loop(&program);
+        assert!(inner.shares.is_some_and(|s| s.count >= 2), "{program}");
+    }
 }
 
 /// No y: one carry is renewed in place, the other alternates, since the product reads all of a row.

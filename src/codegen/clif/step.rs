@@ -12,7 +12,7 @@ pub mod barrier;
 mod loops;
 
 use super::POINTER;
-use crate::schedule::Pick;
+use crate::schedule::{Pick, Shares};
 use cranelift::codegen::ir::{self, Signature, types};
 use cranelift::codegen::ir::{AbiParam, Block, FuncRef, Function, StackSlotData, StackSlotKind};
 use cranelift::codegen::isa::TargetIsa;
@@ -55,6 +55,8 @@ pub struct Call {
     /// What loops add to each argument.
     pub args: Vec<Vec<Move>>,
     pub points: usize,
+    /// Points of a share, where a loop around has shares.
+    pub share: usize,
     pub barrier: bool,
     /// The kernel may store to its fault flag.
     pub may_fault: bool,
@@ -65,6 +67,8 @@ pub struct Loop {
     pub length: usize,
     pub reverse: bool,
     pub condition: Option<Condition>,
+    /// With no more workers than shares, each runs the loop by itself.
+    pub shares: Option<Shares>,
     pub body: Vec<Code>,
     pub after: Vec<Code>,
 }
@@ -147,6 +151,8 @@ struct Step<'a, 'f> {
     moved: ir::Value,
     /// The loops around, outermost first.
     frame: Vec<Iteration>,
+    /// This worker's first share, and the one behind its last, in a loop that it runs by itself.
+    own: Option<[ir::Value; 2]>,
     exit: Block,
 }
 
@@ -165,7 +171,7 @@ impl<'a, 'f> Step<'a, 'f> {
             let slot = b.create_sized_stack_slot(slot);
             b.ins().stack_addr(POINTER, slot, 0)
         });
-        let mut step = Step { b, callees, context, worker, workers, args, flag, moved, frame: vec![], exit };
+        let mut step = Step { b, callees, context, worker, workers, args, flag, moved, frame: vec![], own: None, exit };
         step.clear_flag();
         step
     }
@@ -188,8 +194,7 @@ impl<'a, 'f> Step<'a, 'f> {
         if call.barrier {
             self.barrier();
         }
-        let next = self.b.ins().iadd_imm_s(self.worker, 1);
-        let (lo, hi) = (self.bound(call.points, self.worker), self.bound(call.points, next));
+        let [lo, hi] = self.range(call);
         let [run, done] = [(); 2].map(|()| self.b.create_block());
         let any = self.b.ins().icmp(IntCC::SignedLessThan, lo, hi);
         self.b.ins().brif(any, run, &[], done, &[]);
@@ -203,10 +208,23 @@ impl<'a, 'f> Step<'a, 'f> {
         self.b.switch_to_block(done);
     }
 
-    /// `points * worker / workers`
-    fn bound(&mut self, points: usize, worker: ir::Value) -> ir::Value {
-        let scaled = self.b.ins().imul_imm_s(worker, points as i64);
-        self.b.ins().udiv(scaled, self.workers)
+    /// The first point of this worker, and the one behind its last.
+    fn range(&mut self, call: &Call) -> [ir::Value; 2] {
+        let Some(shares) = self.own else { return self.part(call.points) };
+        shares.map(|share| {
+            let point = self.b.ins().imul_imm_s(share, call.share as i64);
+            let points = self.b.ins().iconst(POINTER, call.points as i64);
+            self.b.ins().umin(point, points)
+        })
+    }
+
+    /// This worker's part of `0..count`: from `count * worker / workers` on.
+    fn part(&mut self, count: usize) -> [ir::Value; 2] {
+        let next = self.b.ins().iadd_imm_s(self.worker, 1);
+        [self.worker, next].map(|worker| {
+            let scaled = self.b.ins().imul_imm_s(worker, count as i64);
+            self.b.ins().udiv(scaled, self.workers)
+        })
     }
 
     fn note_fault(&mut self, number: usize, done: Block) {
@@ -222,7 +240,11 @@ impl<'a, 'f> Step<'a, 'f> {
         self.b.switch_to_block(fine);
     }
 
+    /// No worker waits for another in a loop that each runs by itself.
     fn barrier(&mut self) {
+        if self.own.is_some() {
+            return;
+        }
         let call = self.b.ins().call(self.callees.barrier, &[self.context, self.workers]);
         let stop = self.b.inst_results(call)[0];
         let go_on = self.b.create_block();

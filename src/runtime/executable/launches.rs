@@ -4,7 +4,7 @@ use super::{Executable, Fault, context};
 use crate::codegen::clif::step::StepContext;
 use crate::runtime::enter::enter;
 use crate::schedule::walk::{Frame, Run, walk};
-use crate::schedule::{Condition, Launch};
+use crate::schedule::{Condition, Launch, Loop};
 
 /// Calls `call` with the number and the arguments of each launch.
 pub fn run(executable: &Executable, call: impl FnMut(usize, &StepContext)) -> Result<(), Fault> {
@@ -33,7 +33,7 @@ impl<F: FnMut(usize, &StepContext)> Run for Each<'_, F> {
 
 /// The calling thread does the work of all workers: from barrier to barrier that of each in turn, in this order.
 pub fn run_in_order(executable: &Executable, order: &[usize]) -> Result<(), Fault> {
-    let mut ordered = Ordered { executable, order, waiting: vec![] };
+    let mut ordered = Ordered { executable, order, waiting: vec![], alone: false };
     walk(&executable.program().items, &mut ordered)?;
     ordered.barrier()
 }
@@ -43,17 +43,31 @@ struct Ordered<'a> {
     order: &'a [usize],
     /// Launches since the last barrier, with their arguments.
     waiting: Vec<(usize, Vec<*mut u8>)>,
+    /// In a loop that each worker runs by itself.
+    alone: bool,
 }
 
 impl Run for Ordered<'_> {
     type Error = Fault;
 
     fn launch(&mut self, number: usize, launch: &Launch, frame: &Frame) -> Result<(), Fault> {
-        if launch.barrier {
+        if launch.barrier && !self.alone {
             self.barrier()?;
         }
         self.waiting.push((number, self.executable.addresses(launch, frame)));
         Ok(())
+    }
+
+    fn enter(&mut self, inner: &Loop) -> Result<(), Fault> {
+        if inner.shares.is_some_and(|s| s.barrier) {
+            self.barrier()?;
+        }
+        self.alone |= inner.shares.is_some_and(|s| self.order.len() <= s.count);
+        Ok(())
+    }
+
+    fn leave(&mut self, inner: &Loop) {
+        self.alone &= inner.shares.is_none();
     }
 
     fn goes_on(&mut self, condition: &Condition, frame: &Frame) -> Result<bool, Fault> {

@@ -76,7 +76,7 @@ impl Builder {
 }
 
 fn launch(kernel: usize, args: Vec<Arg>, barrier: bool) -> Item {
-    Item::Launch(Launch { kernel, args, barrier })
+    Item::Launch(Launch { kernel, args, barrier, share: 0 })
 }
 
 /// Part of a buffer that the outermost loop moves.
@@ -253,7 +253,14 @@ fn loops_move_arguments() {
             b.0.items.push(launch(0, vec![x.into(), Arg::from(h).after(first * 64)], false));
             let args = vec![moved(h, old, Pick::Position, 64), moved(h, new, Pick::Position, 64)];
             let items = vec![launch(0, args, true)];
-            b.0.items.push(Item::Loop(Loop { length: 21, reverse, condition: None, items, after: vec![] }));
+            b.0.items.push(Item::Loop(Loop {
+                length: 21,
+                reverse,
+                condition: None,
+                shares: None,
+                items,
+                after: vec![],
+            }));
             b.output("h", OutputRole::Result, h);
             assert_eq!(memory::verify(&b.0), Ok(()));
             let mut executable = b.ordered(&mut StateStore::new(), workers, order).unwrap();
@@ -285,6 +292,7 @@ fn conditions_end_loops() {
             length: 9,
             reverse: false,
             condition: Some(Condition { flag: moved(flags, 0, Pick::Position, 1), barrier: false }),
+            shares: None,
             items: vec![launch(0, args, true)],
             after: vec![launch(0, vec![moved(h, 0, Pick::Odd, 64), y.into()], true)],
         }));
@@ -312,7 +320,14 @@ fn a_fault_in_a_loop_stops_the_step() {
         let y = b.arena(f32s(2));
         let lookup = vec![table.into(), moved(rows, 0, Pick::Position, 2), y.into()];
         let items = vec![launch(0, lookup, true), launch(1, vec![w.into(), table.into()], true)];
-        b.0.items.push(Item::Loop(Loop { length: 5, reverse: false, condition: None, items, after: vec![] }));
+        b.0.items.push(Item::Loop(Loop {
+            length: 5,
+            reverse: false,
+            condition: None,
+            shares: None,
+            items,
+            after: vec![],
+        }));
         b.output("w", OutputRole::Update, w);
         b.output("y", OutputRole::Result, y);
         let mut store = StateStore::new();

@@ -1,7 +1,7 @@
 //! Where workers must wait.
 
 use super::range;
-use crate::schedule::{Arg, Item, Launch, Loop, StepProgram};
+use crate::schedule::{Arg, Item, Launch, Loop, StepProgram, launches};
 use crate::tile::{Access, Kernel};
 
 /// A launch waits where it touches what a launch since the last barrier wrote, or writes what such a one read. The
@@ -36,6 +36,10 @@ impl Barriers<'_> {
 
     /// Twice: as the first iteration, and as one after another.
     fn looped(&mut self, inner: &mut Loop) {
+        let touched = self.all(&inner.items);
+        if let Some(shares) = &mut inner.shares {
+            shares.barrier |= self.wait(&touched);
+        }
         let mut stopped = vec![];
         for _ in 0..2 {
             if let Some(condition) = &mut inner.condition {
@@ -45,17 +49,30 @@ impl Barriers<'_> {
             self.items(&mut inner.items);
         }
         self.add(&stopped);
+        if inner.shares.is_some() {
+            self.add(&touched);
+        }
         self.items(&mut inner.after);
     }
 
-    /// Notes touches that come next; true where workers must wait before them.
-    fn pass(&mut self, touches: &[Touch]) -> bool {
+    fn all(&self, items: &[Item]) -> Vec<Touch> {
+        launches(items).into_iter().flat_map(|l| touches(&self.program.kernels[l.kernel], l)).collect()
+    }
+
+    /// Whether workers must wait before touches that come next.
+    fn wait(&mut self, touches: &[Touch]) -> bool {
         let conflict = touches.iter().any(|t| self.pending.iter().any(|p| conflict(self.program, *t, *p)));
         if conflict {
             self.pending.clear();
         }
-        self.add(touches);
         conflict
+    }
+
+    /// The same, and notes them.
+    fn pass(&mut self, touches: &[Touch]) -> bool {
+        let waits = self.wait(touches);
+        self.add(touches);
+        waits
     }
 
     fn add(&mut self, touches: &[Touch]) {

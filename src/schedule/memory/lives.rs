@@ -3,9 +3,10 @@
 use crate::schedule::{BufferId, Item, StepProgram, launches};
 
 /// Launches from the first to the last that touch each buffer; results live to the end. What is touched in a loop and
-/// elsewhere lives through all of the loop; what only one loop touches is written and read within an iteration.
+/// elsewhere lives through all of the loop; what only one loop touches is written and read within an iteration, unless
+/// workers run the loop by themselves and may be in different iterations.
 pub fn lives(program: &StepProgram) -> Vec<Option<(usize, usize)>> {
-    let mut finder = Finder { loops: vec![], touches: vec![vec![]; program.buffers.len()] };
+    let mut finder = Finder { loops: vec![], shared: None, touches: vec![vec![]; program.buffers.len()] };
     finder.items(&program.items, 0);
     let mut lives: Vec<_> = finder.touches.iter().map(|touches| life(touches)).collect();
     for output in &program.outputs {
@@ -18,11 +19,13 @@ pub fn lives(program: &StepProgram) -> Vec<Option<(usize, usize)>> {
     lives
 }
 
-/// The loops around a touch, outermost first, as their ranges of launches; then the launch.
+/// The loops around a touch, outermost first, as their ranges of launches; then the launch, or the loop that has shares.
 type Touch = Vec<(usize, usize)>;
 
 struct Finder {
     loops: Touch,
+    /// The number of loops around the one that has shares.
+    shared: Option<usize>,
     touches: Vec<Vec<Touch>>,
 }
 
@@ -37,10 +40,13 @@ impl Finder {
                 }
                 Item::Loop(inner) => {
                     let end = number + launches(&inner.items).len();
+                    let shared = self.shared;
+                    self.shared = shared.or(inner.shares.map(|_| self.loops.len()));
                     self.loops.push((number, end.max(number + 1) - 1));
                     inner.condition.iter().for_each(|c| self.touch(c.flag.buffer, number));
                     self.items(&inner.items, number);
                     self.loops.pop();
+                    self.shared = shared;
                     number = self.items(&inner.after, end);
                 }
             }
@@ -49,7 +55,8 @@ impl Finder {
     }
 
     fn touch(&mut self, buffer: BufferId, number: usize) {
-        let touch = self.loops.iter().copied().chain([(number, number)]).collect();
+        let mut touch: Touch = self.loops.iter().copied().chain([(number, number)]).collect();
+        touch.truncate(self.shared.map_or(touch.len(), |around| around + 1));
         self.touches[buffer.0 as usize].push(touch);
     }
 }

@@ -15,6 +15,10 @@ const STEP: &str = r#"step "step" {
     }
   }
   barrier
+  loop 3 in 2 shares {
+    b11 = k5 dot(b10) over 7 by 4
+  }
+  barrier
   b1 = k12 head_columns() over 1
   b1 -> "head.bias"
   b4 -> "loss is finite"
@@ -32,7 +36,9 @@ fn step_programs_round_trip() {
     let read = step(STEP).unwrap();
     assert_eq!(read.to_string(), STEP);
     assert_eq!(read.inputs[0], ("Digits.\"image\"".into(), BufferId(0)));
-    let [ItemText::Launch(first), ItemText::Loop(inner), ItemText::Launch(last)] = &read.items[..] else {
+    let [ItemText::Launch(first), ItemText::Loop(inner), ItemText::Loop(shared), ItemText::Launch(last)] =
+        &read.items[..]
+    else {
         panic!("{read:?}")
     };
     assert_eq!((first.barrier, first.kernel, first.points), (false, 0, 16));
@@ -40,6 +46,8 @@ fn step_programs_round_trip() {
     assert_eq!(first.writes, [BufferId(3).into(), BufferId(4).into()]);
     assert_eq!((inner.length, inner.reverse, inner.items.len()), (3, true, 2));
     let flag = Arg { buffer: BufferId(5), offset: 0, steps: vec![Step { depth: 0, pick: Pick::Odd, stride: 1 }] };
+    assert_eq!((inner.shares, shared.shares), (None, Some(Shares { count: 2, barrier: true })));
+    assert!(matches!(&shared.items[..], [ItemText::Launch(l)] if l.share == 4 && !l.barrier), "{shared:?}");
     assert_eq!(inner.condition, Some(Condition { flag, barrier: true }));
     assert_eq!(read.outputs[1], (BufferId(4), "loss is finite".into()));
 }
@@ -60,6 +68,7 @@ fn errors_name_the_line() {
     fails("step \"s\" {\n b1 = rows() over 3\n}", "line 2: expected a kernel, found Word(\"rows\")");
     fails("step \"s\" {\n barrier\n}", "line 3: expected a buffer, found Sign('}')");
     fails("step \"s\" {", "expected a buffer, found the end");
+    fails("step \"s\" {\n barrier loop 3 {", "line 2: expected `in`, found Sign('{')");
     fails("step \"s\" {\n loop 3 while {", "line 2: expected a buffer, found Sign('{')");
     fails("step \"s\" {\n b1[j0 * 3] = k0 map() over 1\n}", "line 2: expected a loop, found Word(\"j0\")");
     fails("step \"s\" {\n b1[i0 * 3 +] = k0 map() over 1\n}", "line 2: expected an element, found Sign(']')");

@@ -154,7 +154,7 @@ impl Planner {
         });
         let (items, _) = self.block(&cx, &grouping, storage, depth + 1);
         let after = finals.into_iter().flat_map(|(ty, from, to)| self.copy(ty, from, to, depth + 1)).collect();
-        Loop { length: *scan.length, reverse: scan.reverse, condition, items, after }
+        Loop { length: *scan.length, reverse: scan.reverse, condition, shares: None, items, after }
     }
 
     /// 0, 1, 2, … as a constant.

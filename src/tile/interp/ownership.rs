@@ -31,6 +31,13 @@ impl Ownership {
         self.alone(buffer, at, self.readers[buffer][at])
     }
 
+    /// The elements of each buffer that some point read, and that some point wrote.
+    #[cfg(test)]
+    pub fn touched(&self) -> [Vec<Vec<usize>>; 2] {
+        let elements = |owners: &Vec<u32>| (0..owners.len()).filter(|e| owners[*e] != NOBODY).collect();
+        [&self.readers, &self.writers].map(|all| all.iter().map(elements).collect())
+    }
+
     fn alone(&self, buffer: usize, at: usize, other: u32) -> Result<(), String> {
         if other == NOBODY || other == self.point {
             return Ok(());

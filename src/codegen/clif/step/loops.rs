@@ -65,6 +65,25 @@ impl Step<'_, '_> {
     }
 
     pub fn looped(&mut self, inner: &Loop) {
+        let Some(shares) = inner.shares else { return self.turns(inner) };
+        if shares.barrier {
+            self.barrier();
+        }
+        let [alone, together, done] = [(); 3].map(|()| self.b.create_block());
+        let count = shares.count as i64;
+        let few = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, self.workers, count);
+        self.b.ins().brif(few, alone, &[], together, &[]);
+        self.b.switch_to_block(alone);
+        self.own = Some(self.part(shares.count));
+        self.turns(inner);
+        self.b.ins().jump(done, &[]);
+        self.b.switch_to_block(together);
+        self.turns(inner);
+        self.b.ins().jump(done, &[]);
+        self.b.switch_to_block(done);
+    }
+
+    fn turns(&mut self, inner: &Loop) {
         let [test, body, exit] = [(); 3].map(|()| self.b.create_block());
         let count = self.b.append_block_param(test, types::I64);
         let first = self.b.ins().iconst(types::I64, 0);
@@ -87,6 +106,9 @@ impl Step<'_, '_> {
         self.b.ins().jump(test, &[next.into()]);
 
         self.b.switch_to_block(exit);
+        if inner.shares.is_some() {
+            self.own = None;
+        }
         self.code(&inner.after);
         self.frame.pop();
     }

@@ -7,10 +7,6 @@ use std::ops::Range;
 pub struct Ranges(Vec<Range<usize>>);
 
 impl Ranges {
-    pub fn clear(&mut self) {
-        self.0.clear();
-    }
-
     /// The ranges that touch or adjoin `range`, as places in the list.
     fn near(&self, range: &Range<usize>) -> Range<usize> {
         let from = self.0.partition_point(|r| r.end < range.start);
@@ -38,10 +34,6 @@ impl Ranges {
 
     pub fn contain(&self, range: &Range<usize>) -> bool {
         range.is_empty() || self.0.iter().any(|r| r.start <= range.start && range.end <= r.end)
-    }
-
-    pub fn meet(&self, range: &Range<usize>) -> bool {
-        !range.is_empty() && self.0.iter().any(|r| r.start < range.end && range.start < r.end)
     }
 }
 
@@ -79,6 +71,5 @@ mod tests {
     fn contents_are_known() {
         let some = ranges(&[(2, 4), (8, 12)]);
         assert!(some.contain(&(8..10)) && some.contain(&(5..5)) && !some.contain(&(3..9)));
-        assert!(some.meet(&(0..3)) && !some.meet(&(4..8)) && !some.meet(&(9..9)));
     }
 }
