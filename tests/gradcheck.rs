@@ -11,6 +11,8 @@ mod attention;
 mod cases;
 #[path = "gradcheck/points.rs"]
 mod points;
+#[path = "random_graphs/loops.rs"]
+mod random_loops;
 #[path = "gradcheck/scans.rs"]
 mod scans;
 

@@ -1,7 +1,7 @@
 //! Loops in all their forms: first and second order, and again through every pass, those before the gradients included.
 
 use super::cases::{bools, exact, floats, ints};
-use super::{Function, What, check_first, check_optimised, check_second, grad, unexpanded, weights};
+use super::{Function, What, check_first, check_optimised, check_second, grad, random_loops, unexpanded, weights};
 use nnc::diag::Code;
 use nnc::ops::{Binary, Compare, DType, Literal, Op, Reduce, Type, Unary};
 use nnc::pass::{REORDERED, run_interpreted};
@@ -325,6 +325,38 @@ fn thrice(b: &mut Builder, x: Value) -> Value {
         let y = b.unary(Unary::Sin, step.carries[0]);
         [vec![y], vec![]]
     })[0]
+}
+
+/// A linear congruential generator.
+fn below(state: &mut u64, n: usize) -> usize {
+    *state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+    (*state >> 33) as usize % n
+}
+
+fn random(seed: u64) -> Function<'static> {
+    let mut start = seed;
+    let length = 1 + below(&mut start, 4);
+    let argument = |(salt, ty): (usize, &Type)| match ty.dtype {
+        DType::F32 => floats(&ty.shape, salt + 10 * seed as usize),
+        DType::I32 => ints(&ty.shape, &(0..ty.elements() as i32).map(|i| i * 7 % 3).collect::<Vec<_>>()),
+        _ => {
+            let elements = (0..ty.elements()).map(|i| i * 5 % 7 < 4).collect::<Vec<_>>();
+            Tensor { shape: ty.shape.clone(), ..bools(&elements) }
+        }
+    };
+    let args = random_loops::types(length).iter().enumerate().map(argument).collect();
+    form(&format!("seed {seed}"), args, move |b, a| {
+        let mut state = start;
+        let results = random_loops::random_loop(&mut |n| below(&mut state, n), b, a.try_into().expect("six arguments"));
+        joined(b, &results)
+    })
+}
+
+/// More with `NNC_SEEDS=1000`.
+#[test]
+fn random_loops_of_both_orders() {
+    let count = std::env::var("NNC_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
+    (0..count).for_each(|seed| check(random(seed)));
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn known_ys(r: &mut Rewriter, draft: &mut Draft, known: &mut HashMap<Value, Valu
     for y in std::mem::take(&mut draft.ys) {
         let same = first.get(&y.slice).copied();
         let outside = if only_loop { same } else { same.or_else(|| outside(r, draft, y.slice)) };
-        first.entry(y.slice).or_insert(y.whole);
+        first.entry(y.slice).or_insert(outside.unwrap_or(y.whole));
         match outside {
             Some(value) => drop(known.insert(y.whole, value)),
             None => draft.ys.push(y),

@@ -1,11 +1,11 @@
 //! The sum of a value over all steps, as an operation outside of the loop.
 
-use super::Sinker;
+use super::sums::Sums;
 use crate::ops::{Binary, Literal, Op, Reduce, Type, Unary};
 use crate::opt::batch::{Outside, later, merged};
 use crate::tensor::{Inst, Value};
 
-impl Sinker<'_, '_> {
+impl Sums<'_, '_, '_> {
     /// `None` where the loop does it as well: a value that would have to be stacked only to be added up.
     pub(super) fn total(&mut self, value: Value) -> Option<Value> {
         if self.lift.kind(value).is_some() {
@@ -14,19 +14,19 @@ impl Sinker<'_, '_> {
         }
         let inst = self.definition(value)?.clone();
         let result = self.linear(&inst);
-        self.b.origin = inst.origin;
+        self.at.b.origin = inst.origin;
         result
     }
 
     /// Operations that can be exchanged with the sum.
     fn linear(&mut self, inst: &Inst) -> Option<Value> {
-        let (args, ty) = (&inst.args, self.draft.body.ty(inst.results[0]).clone());
+        let (args, ty) = (&inst.args, self.at.draft.body.ty(inst.results[0]).clone());
         Some(match &inst.op {
             Op::Dot { .. } => self.dot(&inst.op, args, ty),
             Op::Reduce { op: Reduce::Sum, axes } => self.sum(args[0], axes)?,
             Op::ConvWeightGrad { .. } => {
                 let args = [self.images(args[0]), self.images(args[1])];
-                self.b.op(inst.op.clone(), &args, ty)
+                self.at.b.op(inst.op.clone(), &args, ty)
             }
             Op::ScatterAdd { axis, .. } => self.scatter_add(&inst.op, *axis, args, ty),
             Op::Unary(Unary::Neg) | Op::Transpose { .. } | Op::Reshape { .. } => self.first(inst, ty)?,
@@ -34,7 +34,7 @@ impl Sinker<'_, '_> {
             Op::Pad { .. } if self.is_zero(args[1]) => self.first(inst, ty)?,
             Op::Binary(op @ (Binary::Add | Binary::Sub)) => {
                 let totals = [self.total(args[0])?, self.total(args[1])?];
-                self.b.op(Op::Binary(*op), &totals, ty)
+                self.at.b.op(Op::Binary(*op), &totals, ty)
             }
             Op::Binary(Binary::Mul | Binary::Div) if self.is_same(args[1]) => self.scaled(inst, 0, ty)?,
             Op::Binary(Binary::Mul) if self.is_same(args[0]) => self.scaled(inst, 1, ty)?,
@@ -44,8 +44,8 @@ impl Sinker<'_, '_> {
 
     fn added(&mut self, outside: Outside) -> Value {
         match outside.steps {
-            true => self.b.sum(outside.value, &[0]),
-            false => self.b.scale(outside.value, self.draft.how.length as f64),
+            true => self.at.b.sum(outside.value, &[0]),
+            false => self.at.b.scale(outside.value, self.at.draft.how.length as f64),
         }
     }
 
@@ -64,14 +64,14 @@ impl Sinker<'_, '_> {
         for other in &inst.args[1..] {
             args.push(self.stack(*other).value);
         }
-        Some(self.b.op(inst.op.clone(), &args, ty))
+        Some(self.at.b.op(inst.op.clone(), &args, ty))
     }
 
     /// The sum of argument `i`, multiplied or divided by the other one, which is the same in each step.
     fn scaled(&mut self, inst: &Inst, i: usize, ty: Type) -> Option<Value> {
         let mut args = [self.total(inst.args[i])?; 2];
         args[1 - i] = self.stack(inst.args[1 - i]).value;
-        Some(self.b.op(inst.op.clone(), &args, ty))
+        Some(self.at.b.op(inst.op.clone(), &args, ty))
     }
 
     /// The steps are one more axis to contract.
@@ -86,12 +86,12 @@ impl Sinker<'_, '_> {
                 lhs_contract: with_steps(lhs_contract),
                 rhs_contract: with_steps(rhs_contract),
             };
-            return self.b.op(op, &[lhs.value, rhs.value], ty);
+            return self.at.b.op(op, &[lhs.value, rhs.value], ty);
         }
         // One side, or what is left of none, is summed before.
         let lhs_sum = if rhs.steps { lhs.value } else { self.added(lhs) };
         let rhs_sum = if rhs.steps { self.added(rhs) } else { rhs.value };
-        self.b.op(op.clone(), &[lhs_sum, rhs_sum], ty)
+        self.at.b.op(op.clone(), &[lhs_sum, rhs_sum], ty)
     }
 
     /// The steps are one more axis to add up.
@@ -101,32 +101,32 @@ impl Sinker<'_, '_> {
         }
         let x = self.stack(x);
         let steps = [&[0], &later(axes, 1)[..]].concat();
-        let whole = x.stacked(self.b, self.draft.how.length);
-        Some(self.b.sum(whole, &steps))
+        let whole = x.stacked(self.at.b, self.at.draft.how.length);
+        Some(self.at.b.sum(whole, &steps))
     }
 
     /// Stacking it at most doubles what the loop reads and writes.
     fn is_affordable(&self, x: Value) -> bool {
-        let bytes = |v: Value| self.draft.body.ty(v).bytes();
-        let xs = self.draft.xs.iter().map(|x| bytes(x.inside));
-        bytes(x) <= xs.chain(self.draft.ys.iter().map(|y| bytes(y.slice))).sum()
+        let bytes = |v: Value| self.at.draft.body.ty(v).bytes();
+        let xs = self.at.draft.xs.iter().map(|x| bytes(x.inside));
+        bytes(x) <= xs.chain(self.at.draft.ys.iter().map(|y| bytes(y.slice))).sum()
     }
 
     /// All images of all steps as one batch.
     fn images(&mut self, x: Value) -> Value {
         let x = self.stack(x);
-        let whole = x.stacked(self.b, self.draft.how.length);
-        merged(self.b, whole)
+        let whole = x.stacked(self.at.b, self.at.draft.how.length);
+        merged(self.at.b, whole)
     }
 
     /// The steps are one more axis of the indices.
     fn scatter_add(&mut self, op: &Op, axis: usize, args: &[Value], ty: Type) -> Value {
-        let length = self.draft.how.length;
+        let length = self.at.draft.how.length;
         let (updates, indices) = (self.stack(args[0]), self.stack(args[1]));
-        let (updates, indices) = (updates.stacked(self.b, length), indices.stacked(self.b, length));
-        let rank = self.b.shape(updates).len();
+        let (updates, indices) = (updates.stacked(self.at.b, length), indices.stacked(self.at.b, length));
+        let rank = self.at.b.shape(updates).len();
         let perm: Vec<usize> = (1..=axis).chain([0]).chain(axis + 1..rank).collect();
-        let updates = self.b.transpose(updates, &perm);
-        self.b.op(op.clone(), &[updates, indices], ty)
+        let updates = self.at.b.transpose(updates, &perm);
+        self.at.b.op(op.clone(), &[updates, indices], ty)
     }
 }
