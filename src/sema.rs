@@ -5,6 +5,7 @@
 //! depends on data becomes instructions of a `Graph<Dim>`. An error gives a poisoned value ([`value::Value::Error`])
 //! that silences what depends on it, so that one mistake gives one message and hides no other.
 
+mod accumulate;
 mod args;
 mod arith;
 pub mod builtins;
@@ -19,6 +20,7 @@ mod every;
 mod expr;
 mod facts;
 mod foreign;
+mod freeze;
 mod function;
 mod layer;
 mod load;

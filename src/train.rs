@@ -18,4 +18,5 @@ pub mod predict;
 pub mod progress;
 pub mod split;
 pub mod state;
+pub mod steps;
 pub mod weights;

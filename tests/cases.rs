@@ -29,6 +29,7 @@
 //! | 31 | less data than a batch (tabnet#537) | `training::less_data…` |
 //! | 32 | dropout (tinygrad#1957) | library `dropout_has_one_mask…`; `values::dropout…` |
 //! | 33 | too many elements (pytorch#42582) | `shapes::too_many_elements` |
+//! | 34 | unequal batches accumulated (transformers#24725) | `stages::accumulated_batches…` |
 //!
 //! `repeat` holds what people ask for: equal seeds give equal bits, and resuming equals never having stopped.
 
@@ -40,6 +41,8 @@ mod program;
 mod repeat;
 #[path = "cases/shapes.rs"]
 mod shapes;
+#[path = "cases/stages.rs"]
+mod stages;
 #[path = "cases/training.rs"]
 mod training;
 #[path = "cases/values.rs"]

@@ -224,7 +224,7 @@ impl<'s> Run<'s> {
 
     fn scalars(&self) -> Scalars {
         let at = &self.progress;
-        Scalars { step: at.step, total: at.step.max(1), epoch: at.epoch, seed: at.seed }
+        Scalars { step: at.step, total: at.step.max(1), epoch: at.epoch, seed: at.seed, micro: 0, epoch_steps: 1 }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::ops::{Op, Type};
 use crate::schedule::{Item, Launch, Loop, StepProgram};
 use crate::sema::model::{Layer, Param, ParamKind, PhaseKind, Train};
 use crate::tensor::{Graph, InputRole, cost};
+use crate::train::fit::phase_of;
 use serde_json::json;
 
 /// One line of the table.
@@ -42,7 +43,7 @@ pub struct Summary {
 /// Summarises a program by its training step.
 pub fn summarize(session: &Session, train: Option<&str>) -> Result<Summary, Diagnostic> {
     let train = session.train(train)?;
-    let step = train.phases.iter().find(|p| p.kind == PhaseKind::Step);
+    let step = phase_of(train, PhaseKind::Step);
     let step = step.ok_or_else(|| crate::train::fit::errors::no_step(train))?;
     let batch = step.pipeline.batch;
     let symbols = step.bindings(&step.sizes(batch, batch, LENGTH));

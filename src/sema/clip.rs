@@ -9,37 +9,44 @@ use crate::ops::{Binary, DType, Reduce, Unary};
 use crate::tensor::{self, OutputRole};
 use std::collections::HashMap;
 
+/// What must hold, and whether it does.
+pub(super) type Check = (String, tensor::Value);
+
 impl Checker {
-    /// Clips the gradients and adds the checks for finite numbers.
-    pub(super) fn clip(&mut self, name: &str, loss: tensor::Value, targets: &mut [Target]) -> Checked<()> {
+    /// Whether all of these hold.
+    fn all_hold(&mut self, checks: &[Check]) -> Checked<tensor::Value> {
+        let emit = &mut self.graph.emit;
+        let truth = emit.constant(1.0, DType::Bool);
+        checks.iter().try_fold(truth, |all, (_, check)| emit.zip(Binary::And, all, *check))
+    }
+
+    /// Clips the gradients, and gives a check for each that it is finite.
+    pub(super) fn clip(&mut self, targets: &mut [Target]) -> Checked<Vec<Check>> {
         let knobs = self.train.knobs;
         let emit = &mut self.graph.emit;
-        let mut checks = vec![(format!("{name} is finite"), emit.is_finite(loss)?)];
-        if knobs.clip_norm.is_some() || knobs.skip_nonfinite {
-            let norm = global_norm(emit, targets)?;
-            checks.push((format!("gradient norm of {name} is finite"), emit.is_finite(norm)?));
-            if let Some(limit) = knobs.clip_norm {
-                scale_to(emit, targets, norm, limit)?;
+        let checks = match knobs.clip_norm {
+            Some(limit) => clip_norm(emit, targets, limit)?,
+            None => {
+                targets.iter().map(|t| Ok((described(t), all_finite(emit, t.gradient)?))).collect::<Checked<_>>()?
             }
-        }
+        };
         if let Some(limit) = knobs.clip_value {
             for t in targets.iter_mut() {
                 let low = emit.with_number(Binary::Max, t.gradient, -limit)?;
                 t.gradient = emit.with_number(Binary::Min, low, limit)?;
             }
         }
-        if let Some(phase) = &mut self.phase {
-            phase.checks.extend(checks);
-        }
-        Ok(())
+        Ok(checks)
     }
 
     /// With `nonfinite = skip`, a step in which a check fails changes nothing and its reports weigh nothing, but for
     /// `skipped`, the part of such steps.
     pub(super) fn skip_bad_step(&mut self, phase: &mut PhaseState) -> Checked<()> {
-        let Some(((_, first), rest)) = phase.checks.split_first() else { return Ok(()) };
+        if phase.checks.is_empty() {
+            return Ok(());
+        }
+        let good = self.all_hold(&phase.checks)?;
         let emit = &mut self.graph.emit;
-        let good = rest.iter().try_fold(*first, |all, (_, check)| emit.zip(Binary::And, all, *check))?;
         let bad = emit.map(Unary::Not, good)?;
         let skipped = emit.cast(bad, DType::F32)?;
         let weight = emit.dim_number(&phase.size, DType::F32)?;
@@ -67,17 +74,36 @@ impl Checker {
     }
 }
 
-/// The Euclidean norm of all gradients together.
-fn global_norm(emit: &mut Emit, targets: &[Target]) -> Checked<tensor::Value> {
+fn all_finite(emit: &mut Emit, x: tensor::Value) -> Checked<tensor::Value> {
+    let finite = emit.is_finite(x)?;
+    let axes: Vec<usize> = (0..emit.rank(x)).collect();
+    emit.reduce(Reduce::All, finite, &axes, false)
+}
+
+fn described(target: &Target) -> String {
+    format!("the gradient of `{}`", target.path)
+}
+
+/// Scales the gradients where their norm is above the limit; their squares tell whether they are finite.
+fn clip_norm(emit: &mut Emit, targets: &mut [Target], limit: f64) -> Checked<Vec<Check>> {
     let mut sum = emit.constant(0.0, DType::F32);
-    for target in targets {
-        let square = emit.zip(Binary::Mul, target.gradient, target.gradient)?;
-        let axes: Vec<usize> = (0..emit.rank(square)).collect();
-        let part = emit.reduce(Reduce::Sum, square, &axes, false)?;
-        let part = emit.cast(part, DType::F32)?;
-        sum = emit.zip(Binary::Add, sum, part)?;
+    let mut checks = vec![];
+    for target in targets.iter() {
+        let square = square_sum(emit, target.gradient)?;
+        checks.push((described(target), emit.is_finite(square)?));
+        sum = emit.zip(Binary::Add, sum, square)?;
     }
-    emit.map(Unary::Sqrt, sum)
+    let norm = emit.map(Unary::Sqrt, sum)?;
+    checks.push(("the norm of the gradients".into(), emit.is_finite(norm)?));
+    scale_to(emit, targets, norm, limit)?;
+    Ok(checks)
+}
+
+fn square_sum(emit: &mut Emit, x: tensor::Value) -> Checked<tensor::Value> {
+    let square = emit.zip(Binary::Mul, x, x)?;
+    let axes: Vec<usize> = (0..emit.rank(square)).collect();
+    let sum = emit.reduce(Reduce::Sum, square, &axes, false)?;
+    emit.cast(sum, DType::F32)
 }
 
 /// Multiplies by `limit / max(norm, limit)`.

@@ -30,7 +30,7 @@ pub use window::{Padding, WindowSpec};
 
 use crate::diag::Diagnostic;
 use crate::ops::dim::{Dim, Symbol};
-use crate::ops::{DType, Extent, Literal, Op, Type, shape};
+use crate::ops::{Binary, DType, Extent, Literal, Op, Type, shape};
 use crate::tensor::{Graph, InputRole, Origin, Value as Node};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -44,8 +44,10 @@ pub struct Emit {
     pub graph: Graph<Dim>,
     /// Where the instructions appended next come from.
     pub origin: Origin,
-    /// The i32 scalar inputs made so far: `step`, `total`, `epoch`, `seed`.
+    /// The i32 scalar inputs made so far: `step`, `total`, `seed`, …
     pub scalars: HashMap<Rc<str>, Node>,
+    /// Batches that make one step.
+    pub batches: u64,
     /// What `where T in 2..=128` says of dimensions; all others are at least 1.
     pub ranges: HashMap<Symbol, (i64, i64)>,
     /// Padded dimensions, over which nothing may be summed without a mask.
@@ -62,6 +64,7 @@ impl Emit {
             graph: Graph::new(name),
             origin: Origin::default(),
             scalars: HashMap::new(),
+            batches: 1,
             ranges: HashMap::new(),
             ragged: Ragged::default(),
             loops: vec![],
@@ -147,6 +150,17 @@ impl Emit {
         let value = self.input(name, InputRole::Scalar, Type::scalar(DType::I32), Origin::default());
         self.scalars.insert(name.into(), value);
         value
+    }
+
+    /// A number for each batch of a run, for random draws: the step, unless several batches make one.
+    pub fn batch_number(&mut self) -> Checked<Node> {
+        let step = self.scalar("step");
+        if self.batches < 2 {
+            return Ok(step);
+        }
+        let micro = self.scalar("micro");
+        let before = self.with_number(Binary::Mul, step, self.batches as f64)?;
+        self.zip(Binary::Add, before, micro)
     }
 
     /// The Philox key of the next random draw: it depends on the layer instance and on how many draws that instance

@@ -25,7 +25,10 @@ impl Checker {
         }
         let before = self.graph.current.clone();
         let reported = self.phase.as_ref().map(Counts::of).unwrap_or_default();
+        let outer = self.train.period;
+        self.train.period = lcm(outer, count_value.unwrap_or(1).max(1));
         self.run_block(body);
+        self.train.period = outer;
         let Some(n) = count_value else { return };
         if let Err(diag) = self.restrict(&before, &reported, n.max(1), count.span) {
             self.report(*diag);
@@ -49,6 +52,15 @@ impl Checker {
         self.phase = Some(phase);
         weighed
     }
+}
+
+/// The steps at which both of two periods are due. Saturates: what is never due in 2^31 steps needs no exact number.
+fn lcm(a: i64, b: i64) -> i64 {
+    let (mut x, mut y) = (a, b);
+    while y != 0 {
+        (x, y) = (y, x % y);
+    }
+    (a / x).saturating_mul(b).min(i64::from(i32::MAX))
 }
 
 /// How much a phase had reported before a block.

@@ -30,10 +30,13 @@ impl Checker {
         self.entered.insert(f.span);
         self.calls.push(CallSite { name: name.clone(), function: f.span, owner: owner.instance(), span });
         let origin = self.enter_origin(&owner, span);
+        let training = self.training;
+        self.training &= !owner.instance().is_some_and(|id| self.is_frozen(&self.instances[id.0 as usize].path));
         let mut frame = Frame::new(owner);
         frame.in_training = self.frame().in_training;
         let value =
             self.in_root_call(|c| c.in_frame(frame, |c| c.without_place(|c| c.run_function(f, &name, slots, span))));
+        self.training = training;
         self.graph.emit.origin = origin;
         self.calls.pop();
         value

@@ -8,6 +8,7 @@ use crate::ops::dim::{Bindings, Dim};
 use crate::ops::{Compare, DType, Type};
 use crate::source::Span;
 use crate::tensor::Graph;
+use std::ops::Range;
 
 #[derive(Clone, Debug, Default)]
 pub struct Model {
@@ -196,6 +197,8 @@ pub struct Settings {
     pub stop: Option<Patience>,
     pub save_every: Option<(u64, Unit)>,
     pub nonfinite: NonFinite,
+    /// Batches that make one step.
+    pub accumulate: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,6 +235,27 @@ pub enum PhaseKind {
     Predict,
 }
 
+/// The steps of a training that a graph of `step` is for. With `freeze … until` other parts of the model learn in other
+/// stages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stage {
+    /// Numbers of epochs and of steps, both from 1.
+    pub epochs: Range<u64>,
+    pub steps: Range<u64>,
+    pub micro: Micro,
+}
+
+/// What a graph does of a step that several batches make (`accumulate`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Micro {
+    /// All of it: one batch, one step.
+    Whole,
+    /// Adds the gradients of a batch to those of the earlier ones.
+    Gather,
+    /// Takes the last batch and updates.
+    Apply,
+}
+
 /// `step (image, label) in Digits.train |> shuffle |> batch(64) { … }`
 ///
 /// The graph takes whole columns and the rows of the batch (`rows: i32[B]`), gathers, converts, computes.
@@ -251,6 +275,8 @@ pub struct Phase {
     pub padded: Vec<Padded>,
     /// What the batch size must fulfil.
     pub requirements: Vec<Requirement>,
+    /// Of `step`: when this graph is the one to run.
+    pub stage: Option<Stage>,
     /// Run this phase every so often instead of once an epoch.
     pub every: Option<(u64, Unit)>,
     pub span: Span,

@@ -1,8 +1,9 @@
 //! `minimize`: gradients, clipping, the optimizer's code for each parameter.
 
 use super::checker::Checker;
+use super::emit::Checked;
 use super::layer::join;
-use super::model::{ParamKind, PhaseKind};
+use super::model::{Micro, ParamKind, PhaseKind};
 use super::param::ParamInfo;
 use super::scope::{OptimizerSlot, Owner};
 use super::value::{CallArg, Object, Value};
@@ -25,7 +26,7 @@ pub struct Choice {
 /// One parameter with its gradient.
 pub(super) struct Target {
     index: usize,
-    path: Rc<str>,
+    pub path: Rc<str>,
     old: tensor::Value,
     pub gradient: tensor::Value,
 }
@@ -71,18 +72,56 @@ impl Checker {
             self.report(nothing_to_train(m));
             return;
         }
-        if let Some(weight) = weight {
-            self.note_loss(m, loss, weight);
+        let Some(weight) = weight else { return };
+        self.note_loss(m, loss, weight);
+        let learning: Vec<usize> = wanted.iter().copied().filter(|&i| !self.is_frozen(&self.params[i].path)).collect();
+        if learning.is_empty() {
+            self.check_frozen(m, &wanted);
         }
-        let mut targets = self.gradients(loss, &wanted, m.span);
+        let mut targets = self.gradients(loss, &learning, m.span);
         self.at(m.span);
-        if let Err(diag) = self.clip(&loss_name(m), loss, &mut targets) {
+        if let Err(diag) = self.prepare(&loss_name(m), loss, weight, &mut targets) {
             self.report(*diag);
+            return;
+        }
+        self.train.minimized += 1;
+        if self.micro() == Micro::Gather {
             return;
         }
         for target in &targets {
             let Some(choice) = self.choose(target, with.as_ref(), m.span) else { return };
             self.update(target, &choice, m.span);
+        }
+    }
+
+    /// Makes of the gradients those that the optimizer gets: sums over the batches of a step, clipped; and checks them.
+    fn prepare(
+        &mut self,
+        name: &str,
+        loss: tensor::Value,
+        weight: tensor::Value,
+        targets: &mut [Target],
+    ) -> Checked<()> {
+        let finite = self.graph.emit.is_finite(loss)?;
+        let mut checks = vec![(format!("`{name}`"), finite)];
+        if self.micro() != Micro::Whole {
+            let total = self.accumulate(weight, finite, targets)?;
+            checks.push((format!("`{name}` of an earlier batch of the step"), self.graph.emit.is_finite(total)?));
+        }
+        if self.micro() != Micro::Gather {
+            checks.extend(self.clip(targets)?);
+        }
+        if let Some(phase) = &mut self.phase {
+            phase.checks.extend(checks);
+        }
+        Ok(())
+    }
+
+    /// A loss that trains nothing is fine for a time, and a mistake where that never ends.
+    fn check_frozen(&mut self, m: &Minimize, wanted: &[usize]) {
+        let places: Option<Vec<Span>> = wanted.iter().map(|&i| self.frozen_for_good(&self.params[i].path)).collect();
+        if let Some(place) = places.and_then(|places| places.first().copied()) {
+            self.report(all_frozen(m.loss.span, place));
         }
     }
 
@@ -143,7 +182,7 @@ impl Checker {
         found
     }
 
-    fn collect_paths(&self, value: &Value, found: &mut Vec<Rc<str>>) -> bool {
+    pub(super) fn collect_paths(&self, value: &Value, found: &mut Vec<Rc<str>>) -> bool {
         match value {
             Value::Instance(id) => {
                 found.push(self.instances[id.0 as usize].path.clone());
@@ -171,6 +210,9 @@ impl Checker {
     }
 
     fn gradients(&mut self, loss: tensor::Value, wanted: &[usize], span: Span) -> Vec<Target> {
+        if wanted.is_empty() {
+            return vec![];
+        }
         let paths: Vec<Rc<str>> = wanted.iter().map(|&i| self.params[i].path.clone()).collect();
         let old: Vec<tensor::Value> = paths.iter().map(|p| self.graph.current[p]).collect();
         let types: Vec<Type<Dim>> = old.iter().map(|&x| self.graph.emit.ty(x).clone()).collect();
@@ -200,7 +242,11 @@ impl Checker {
         let slot = OptimizerSlot { prefix: choice.prefix.clone(), path: target.path.clone() };
         let owner = Owner::Object(choice.object.clone(), Some(Rc::new(slot)));
         let step = self.graph.emit.scalar("step");
-        let args: Vec<CallArg> = [target.old, target.gradient, step]
+        let count = match self.update_count(&target.path) {
+            Ok(count) => count,
+            Err(diag) => return drop(self.report(*diag)),
+        };
+        let args: Vec<CallArg> = [target.old, target.gradient, step, count]
             .into_iter()
             .take(function.params.len())
             .map(|x| CallArg { label: None, value: Value::Tensor(x), span })
@@ -216,9 +262,12 @@ impl Checker {
         self.store(target.index, value, &name);
     }
 
-    /// Where `good` is false, everything that changed since `before` keeps its old value.
+    /// Where `good` is false, everything that changed since `before` keeps its old value, but for the sums over the batches
+    /// of one step.
     pub fn guard(&mut self, before: &HashMap<Rc<str>, tensor::Value>, good: tensor::Value) {
-        for path in self.graph.updated.clone() {
+        let updated: Vec<Rc<str>> =
+            self.graph.updated.iter().filter(|path| self.find_state(path).is_some()).cloned().collect();
+        for path in updated {
             let new = self.graph.current[&path];
             let old = before.get(&path).copied().or_else(|| self.input_of(&path));
             if let Some(old) = old.filter(|&x| x != new) {
@@ -288,7 +337,7 @@ fn loss_name(m: &Minimize) -> Rc<str> {
 }
 
 /// Whether `path` is `prefix` or lies below it.
-fn below(path: &str, prefix: &str) -> bool {
+pub(super) fn below(path: &str, prefix: &str) -> bool {
     prefix.is_empty() || path == prefix || path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'))
 }
 
@@ -346,6 +395,13 @@ fn nothing_to_train(m: &Minimize) -> Diagnostic {
         Some(path) => diag.label(path.span, "no parameter of this is used"),
         None => diag.help("compute it from what a layer gives; `stop_gradient` cuts the dependence"),
     }
+}
+
+fn all_frozen(span: Span, freeze: Span) -> Diagnostic {
+    Diagnostic::error(Code(506), "every parameter of this loss is frozen")
+        .label(span, "nothing to train")
+        .label(freeze, "frozen here, for good")
+        .help("leave a part out, or write `until epoch 2`")
 }
 
 fn no_optimizer(span: Span, path: &str) -> Diagnostic {

@@ -67,7 +67,10 @@ impl Checker {
                 None
             }
         };
-        let state = GraphState::new(&each.word.text, GraphKind::Phase);
+        let mut state = GraphState::new(&each.word.text, GraphKind::Phase);
+        if self.train.stage.is_some() {
+            state.emit.batches = self.train.knobs.accumulate;
+        }
         let training = std::mem::replace(&mut self.training, kind == PhaseKind::Step);
         let (state, found) = self.with_graph(state, |c| c.elaborate_phase(each, kind, pipeline.as_ref()));
         self.training = training;
@@ -77,7 +80,19 @@ impl Checker {
         padded.retain(|p| graph.types.iter().any(|t| t.shape.iter().any(|d| d.symbols() == p.dim.symbols())));
         let title = each.title.as_ref().map(|t| t.text.to_string());
         let (pipeline, span) = (pipeline?, each.word.span);
-        Some(Phase { kind, title, pipeline, graph, batch, rows, padded, requirements, every, span })
+        Some(Phase {
+            kind,
+            title,
+            pipeline,
+            graph,
+            batch,
+            rows,
+            padded,
+            requirements,
+            stage: self.train.stage.clone(),
+            every,
+            span,
+        })
     }
 
     fn elaborate_phase(&mut self, each: &Each, kind: PhaseKind, pipeline: Option<&Pipeline>) -> Elaborated {

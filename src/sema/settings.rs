@@ -18,7 +18,12 @@ pub struct Knobs {
     pub clip_norm: Option<f64>,
     pub clip_value: Option<f64>,
     pub skip_nonfinite: bool,
+    /// Batches of one step; 0 stands for 1.
+    pub accumulate: u64,
 }
+
+/// Batches of one step at most.
+const MOST_BATCHES: u64 = 1 << 16;
 
 pub const SETTINGS: [&str; 13] = [
     "optimizer",
@@ -46,6 +51,7 @@ impl Checker {
             stop: None,
             save_every: None,
             nonfinite: NonFinite::Error,
+            accumulate: 1,
         };
         let mut seen: Vec<(Rc<str>, Span)> = vec![];
         for setting in self.overridden(members, word) {
@@ -121,8 +127,12 @@ impl Checker {
             "clip_norm" => self.train.knobs.clip_norm = self.positive(s),
             "clip_value" => self.train.knobs.clip_value = self.positive(s),
             "precision" if self.choice(s, &["f32", "f32_fast", "bf16"]) == Some(0) => {}
-            "accumulate" if matches!(s.value.kind, ExprKind::Int(1)) => {}
-            "precision" | "accumulate" | "memory" => {
+            "accumulate" => {
+                let n = self.positive_count(s, MOST_BATCHES).unwrap_or(1);
+                out.accumulate = n as usize;
+                self.train.knobs.accumulate = n;
+            }
+            "precision" | "memory" => {
                 self.report(super::unsupported::setting(&s.name.text, span));
             }
             _ => {
@@ -181,8 +191,15 @@ impl Checker {
         fine
     }
 
-    /// From 1 to `most`; how long the training lasts is not asked again after an error.
+    /// How long the training lasts; not asked again after an error.
     fn count(&mut self, s: &Setting, most: u64) -> Option<u64> {
+        let fine = self.positive_count(s, most);
+        self.train.broken_settings |= fine.is_none();
+        fine
+    }
+
+    /// From 1 to `most`.
+    fn positive_count(&mut self, s: &Setting, most: u64) -> Option<u64> {
         let n = self.natural(s);
         if n == Some(0) {
             self.report(bad_setting(s, "a positive number"));
@@ -190,9 +207,7 @@ impl Checker {
         if n.is_some_and(|n| n > most) {
             self.report(bad_setting(s, &format!("at most {most}")));
         }
-        let fine = n.filter(|n| (1..=most).contains(n));
-        self.train.broken_settings |= fine.is_none();
-        fine
+        n.filter(|n| (1..=most).contains(n))
     }
 
     fn positive(&mut self, s: &Setting) -> Option<f64> {

@@ -4,6 +4,7 @@ use super::call::is_layer;
 use super::checker::{Checker, GraphKind, GraphState};
 use super::data::DataInfo;
 use super::defs::Def;
+use super::freeze::Freeze;
 use super::layer::Place;
 use super::model::{self, ParamKind, PhaseKind, Unit};
 use super::optimizer::Choice;
@@ -30,6 +31,14 @@ pub struct TrainState {
     pub broken_settings: bool,
     /// `optimizer for net.bert = …`: path prefix and optimizer.
     pub targeted: Vec<(Rc<str>, Choice)>,
+    /// What does not learn.
+    pub freezes: Vec<Freeze>,
+    /// The steps that the graph under construction is for; `None` outside of `step`.
+    pub stage: Option<model::Stage>,
+    /// The updates under elaboration happen at each so many steps.
+    pub period: i64,
+    /// How many `minimize`s the graph under construction has.
+    pub minimized: usize,
     /// The data of `step`, in which `predict` looks for its fields.
     pub step_data: Option<Rc<str>>,
     /// What each kind of phase reports.
@@ -56,13 +65,7 @@ impl Checker {
             let settings = c.eval_settings(members, block.word.span);
             let phases = c.check_phases(members, block.word.span);
             c.check_goals(&settings);
-            let loads = members
-                .iter()
-                .filter_map(|m| match m {
-                    Member::Directive(d) if &*d.word.text == "load" => c.check_load(d),
-                    _ => None,
-                })
-                .collect();
+            let loads = members.iter().filter_map(|m| directive(m, "load")).filter_map(|d| c.check_load(d)).collect();
             model::Train {
                 name: block.name.as_ref().map_or(String::new(), |n| n.text.to_string()),
                 settings,
@@ -78,7 +81,7 @@ impl Checker {
 
     fn reset_train(&mut self) {
         let data = std::mem::take(&mut self.train.data);
-        self.train = TrainState { data, ..TrainState::default() };
+        self.train = TrainState { data, period: 1, ..TrainState::default() };
         self.instances.clear();
         self.params.clear();
         self.aside = GraphState::new("init", GraphKind::Init);
@@ -110,14 +113,13 @@ impl Checker {
 
     fn check_phases(&mut self, members: &[Member], word: Span) -> Vec<model::Phase> {
         let mut phases = vec![];
+        members.iter().filter_map(|m| directive(m, "freeze")).for_each(|d| self.check_freeze(d));
         for member in members {
             match member {
+                Member::Each(each) if &*each.word.text == "step" => phases.extend(self.check_steps(each)),
                 Member::Each(each) => phases.extend(self.check_phase(each, None)),
                 Member::Every { count, unit, members, .. } => phases.extend(self.check_every(count, unit, members)),
-                Member::Directive(d) if &*d.word.text == "load" => {}
-                Member::Directive(d) if &*d.word.text == "freeze" => {
-                    self.report(super::unsupported::directive(&d.word.text, d.word.span));
-                }
+                Member::Directive(d) if matches!(&*d.word.text, "load" | "freeze") => {}
                 Member::Directive(d) => {
                     self.report(unknown_directive(&d.word));
                 }
@@ -137,6 +139,19 @@ impl Checker {
         if !has_step {
             self.report(no_step(word));
         }
+        phases
+    }
+
+    /// The graphs of a `step`: one for each stage of the training.
+    fn check_steps(&mut self, each: &ast::Each) -> Vec<model::Phase> {
+        let stages = self.stages();
+        let mut phases = vec![];
+        for stage in stages {
+            self.train.stage = Some(stage);
+            self.train.minimized = 0;
+            phases.extend(self.check_phase(each, None));
+        }
+        self.train.stage = None;
         phases
     }
 
@@ -224,6 +239,14 @@ impl Checker {
                 self.report(not_reported(goal, &reported));
             }
         }
+    }
+}
+
+/// A directive with this word.
+fn directive<'m>(member: &'m Member, word: &str) -> Option<&'m ast::Directive> {
+    match member {
+        Member::Directive(d) if &*d.word.text == word => Some(d),
+        _ => None,
     }
 }
 

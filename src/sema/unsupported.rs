@@ -7,10 +7,6 @@ fn not_yet(code: u16, what: &str, span: Span) -> Diagnostic {
     Diagnostic::error(Code(code), format!("{what} is not supported yet")).label(span, "not supported yet")
 }
 
-pub fn directive(word: &str, span: Span) -> Diagnostic {
-    not_yet(604, &format!("`{word}`"), span)
-}
-
 pub fn every_epochs_in_step(span: Span) -> Diagnostic {
     not_yet(605, "`every … epochs` inside a step", span).help("`every 5 steps { … }` works")
 }

@@ -2,7 +2,7 @@
 //!
 //! The contract between the checker and `sema::builtins`:
 //! * The checker sets `emit.origin` before each call; `origin.layer` is the path of the innermost instance.
-//! * `emit.scalar("step" | "total" | "epoch" | "seed")` gives the i32 scalar input, created on demand; the checker
+//! * `emit.scalar("step" | "total" | "epoch" | "seed" | …)` gives the i32 scalar input, created on demand; the checker
 //!   overrides entries of `emit.scalars` (in the init graph `step` is the constant 0).
 //! * A random draw takes its Philox key from `emit.next_key()`: a hash of `origin.layer` and of the ordinal of the
 //!   draw within that layer, so that a stream depends on nothing else.

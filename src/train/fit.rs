@@ -10,9 +10,10 @@ use super::metrics::Metrics;
 use super::phases::{Compile, PhaseRunner, Scalars, Sources};
 use super::progress;
 use super::state;
+use super::steps::Steps;
 use crate::diag::{Code, Diagnostic};
 use crate::runtime::StateStore;
-use crate::sema::model::{Goal, Model, NonFinite, Phase, PhaseKind, Train, Unit};
+use crate::sema::model::{Goal, Model, NonFinite, Phase, PhaseKind, Pipeline, Train, Unit};
 use serde_json::{Map, json};
 use std::cell::RefCell;
 use std::io::Write;
@@ -44,6 +45,7 @@ pub struct Fit<'a> {
     runners: Runners<'a>,
     training: Metrics,
     total: u64,
+    epoch_steps: u64,
     /// What the tests reported, once the run has ended.
     pub scores: Scores,
     /// Called once after the first step.
@@ -53,7 +55,7 @@ pub struct Fit<'a> {
 }
 
 struct Runners<'a> {
-    step: PhaseRunner<'a>,
+    step: Steps<'a>,
     validate: Vec<PhaseRunner<'a>>,
     test: Vec<PhaseRunner<'a>>,
 }
@@ -72,9 +74,12 @@ impl<'a> Fit<'a> {
             let phases = train.phases.iter().filter(move |p| p.kind == kind);
             phases.map(|p| PhaseRunner::new(p, sources, compile)).collect::<Result<Vec<_>, _>>()
         };
-        let step = of(PhaseKind::Step)?.into_iter().next().ok_or_else(|| errors::no_step(train))?;
+        let step = Steps::new(train, sources, compile)?;
         let runners = Runners { step, validate: of(PhaseKind::Validate)?, test: of(PhaseKind::Test)? };
-        let total = total_steps(train, &runners.step);
+        let first = runners.step.first();
+        let Pipeline { batch, drop_last, .. } = first.phase.pipeline;
+        let epoch_steps = runners.step.count(batches::count(first.rows.len(), batch, drop_last));
+        let total = total_steps(train, epoch_steps);
         let log = Log::open(&folder.path).map_err(|e| errors::io(&folder.path, &e))?;
         let training = restored(&at);
         Ok(Fit {
@@ -89,6 +94,7 @@ impl<'a> Fit<'a> {
             runners,
             training,
             total,
+            epoch_steps,
             scores: vec![],
             after_first_step: None,
             stop: &|_| interrupt::requested(),
@@ -111,15 +117,20 @@ impl<'a> Fit<'a> {
     }
 
     fn epoch(&mut self) -> Result<Ended, Diagnostic> {
-        let epoch = self.runners.step.epoch(Some((self.at.seed, self.at.epoch)));
+        let epoch = self.runners.step.first().epoch(Some((self.at.seed, self.at.epoch)));
         let bar = progress::Progress::epoch(format!("epoch {}", self.at.epoch), epoch.len());
         let started = Instant::now();
         let (mut ran, mut batch) = (0, vec![]);
         while self.at.batch < epoch.len() && self.at.step < self.total {
-            epoch.rows(self.at.batch, &mut batch);
-            let loss = self.step(&batch)?;
-            ran += batch.len();
-            bar.step(loss);
+            let last = (self.at.batch + self.runners.step.accumulate).min(epoch.len());
+            for (micro, index) in (self.at.batch..last).enumerate() {
+                epoch.rows(index, &mut batch);
+                let loss = self.batch(&batch, micro, index + 1 == last)?;
+                ran += batch.len();
+                bar.step(loss);
+            }
+            self.at.step += 1;
+            self.at.batch = last;
             self.after_step()?;
             if (self.stop)(self.at.step) {
                 return Ok(Ended::Interrupted);
@@ -129,16 +140,16 @@ impl<'a> Fit<'a> {
         self.end_epoch(ran as f64 / started.elapsed().as_secs_f64(), started)
     }
 
-    /// One step on these rows; returns the loss.
-    fn step(&mut self, rows: &[u64]) -> Result<Option<f64>, Diagnostic> {
-        let outcome = self.runners.step.run(rows, self.scalars(1), &mut self.training)?;
-        self.at.step += 1;
-        self.at.batch += 1;
-        if !outcome.passed {
-            match self.train.settings.nonfinite {
-                NonFinite::Error => return Err(self.not_finite()),
-                NonFinite::Skip => self.at.skipped += 1,
-            }
+    /// One batch of the step that is under way; returns the loss. The last updates.
+    fn batch(&mut self, rows: &[u64], micro: usize, is_last: bool) -> Result<Option<f64>, Diagnostic> {
+        let at = Scalars { micro: micro as u64, ..self.scalars(1) };
+        let runner = self.runners.step.at(at.epoch, at.step, is_last);
+        let outcome = runner.run(rows, at, &mut self.training)?;
+        match (outcome.failed, self.train.settings.nonfinite) {
+            (Some(what), NonFinite::Error) => return Err(errors::not_finite(runner.phase, at.step, &what)),
+            // The last batch knows of those before.
+            (Some(_), NonFinite::Skip) if is_last => self.at.skipped += 1,
+            _ => {}
         }
         if let Some(first) = self.after_first_step.take() {
             first();
@@ -148,12 +159,14 @@ impl<'a> Fit<'a> {
 
     /// `step` counts from 1: while a step runs it is the number of steps done plus one.
     fn scalars(&self, ahead: u64) -> Scalars {
-        Scalars { step: self.at.step + ahead, total: self.total, epoch: self.at.epoch, seed: self.at.seed }
-    }
-
-    fn not_finite(&self) -> Diagnostic {
-        let name = state::first_not_finite(self.model, &self.state.borrow());
-        errors::not_finite(self.runners.step.phase, self.at.step, name.as_deref())
+        Scalars {
+            step: self.at.step + ahead,
+            total: self.total,
+            epoch: self.at.epoch,
+            seed: self.at.seed,
+            micro: 0,
+            epoch_steps: self.epoch_steps,
+        }
     }
 
     fn after_step(&mut self) -> Result<(), Diagnostic> {
@@ -272,8 +285,9 @@ impl<'a> Fit<'a> {
 
     /// Writes a checkpoint; weights that are not finite never replace those of an earlier one.
     fn save(&self, path: &std::path::Path) -> Result<(), Diagnostic> {
-        if state::first_not_finite(self.model, &self.state.borrow()).is_some() {
-            return Err(self.not_finite());
+        if let Some(name) = state::first_not_finite(self.model, &self.state.borrow()) {
+            let phase = self.runners.step.first().phase;
+            return Err(errors::not_finite(phase, self.at.step, &format!("`{name}`")));
         }
         let checkpoint =
             Checkpoint { tensors: state::tensors(self.model, &self.state.borrow()), progress: self.at.clone() };
@@ -318,11 +332,9 @@ pub fn run_all(runner: &mut PhaseRunner, at: Scalars) -> Result<Metrics, Diagnos
     Ok(metrics)
 }
 
-fn total_steps(train: &Train, step: &PhaseRunner) -> u64 {
-    let pipeline = &step.phase.pipeline;
-    let per_epoch = batches::count(step.rows.len(), pipeline.batch, pipeline.drop_last) as u64;
-    let epochs = train.settings.epochs.map(|e| u64::from(e) * per_epoch);
-    epochs.into_iter().chain(train.settings.steps).min().unwrap_or(per_epoch)
+fn total_steps(train: &Train, epoch_steps: u64) -> u64 {
+    let epochs = train.settings.epochs.map(|e| u64::from(e) * epoch_steps);
+    epochs.into_iter().chain(train.settings.steps).min().unwrap_or(epoch_steps)
 }
 
 fn better(goal: &Goal, value: f64, best: Option<f64>) -> bool {
@@ -338,9 +350,10 @@ fn restored(at: &Progress) -> Metrics {
     metrics
 }
 
-/// A phase of the program by kind, for `eval` and `predict`.
+/// A phase of the program by kind, for `bench` and `predict`; of the graphs of `step` the last, in which most learns.
 pub fn phase_of(train: &Train, kind: PhaseKind) -> Option<&Phase> {
-    train.phases.iter().find(|p| p.kind == kind)
+    let mut phases = train.phases.iter().filter(|p| p.kind == kind);
+    if kind == PhaseKind::Step { phases.next_back() } else { phases.next() }
 }
 
 pub mod errors {
@@ -357,12 +370,9 @@ pub mod errors {
         Diagnostic::error(Code(811), format!("cannot write `{}`: {error}", path.display()))
     }
 
-    pub fn not_finite(phase: &Phase, step: u64, parameter: Option<&str>) -> Diagnostic {
-        let what = match parameter {
-            Some(name) => format!("; `{name}` holds NaN or infinity"),
-            None => String::new(),
-        };
-        Diagnostic::error(Code(812), format!("the loss or a gradient is not finite at step {step}{what}"))
+    /// `what` is the loss or the gradient of a parameter.
+    pub fn not_finite(phase: &Phase, step: u64, what: &str) -> Diagnostic {
+        Diagnostic::error(Code(812), format!("{what} is not finite at step {step}"))
             .label(phase.span, "in this step")
             .help("lower the learning rate, set `clip_norm`, or write `nonfinite = skip` to leave such steps out")
     }

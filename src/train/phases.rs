@@ -78,12 +78,16 @@ pub fn readable(phase: &Phase, data: &Data, part: &Part, rows: &[u32]) -> Result
 }
 
 /// Values of the scalar inputs of a step.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Scalars {
     pub step: u64,
     pub total: u64,
     pub epoch: u64,
     pub seed: u64,
+    /// The place of a batch in its step, from 0.
+    pub micro: u64,
+    /// Steps of an epoch.
+    pub epoch_steps: u64,
 }
 
 /// A phase ready to run.
@@ -139,14 +143,13 @@ impl<'a> PhaseRunner<'a> {
     /// Runs one batch and adds its reports to `metrics`; returns the reported `loss`.
     pub fn run(&mut self, rows: &[u64], at: Scalars, metrics: &mut Metrics) -> Result<Outcome, Diagnostic> {
         let executable = self.execute(rows, at)?;
-        let mut outcome = Outcome { loss: None, passed: true };
+        let mut outcome = Outcome { loss: None, failed: executable.failed_check().map(str::to_string) };
         for Report { name, value, weight } in executable.reports() {
             metrics.add(name, value.into(), weight.into());
             if name == "loss" {
                 outcome.loss = Some(value.into());
             }
         }
-        outcome.passed = executable.failed_check().is_none();
         Ok(outcome)
     }
 
@@ -187,16 +190,24 @@ pub fn check_batches(phase: &Phase, rows: usize) -> Result<(), Diagnostic> {
 }
 
 /// What a batch said.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Outcome {
     pub loss: Option<f64>,
-    /// All checks of the program held.
-    pub passed: bool,
+    /// The first of the program's checks that did not hold: what is not finite.
+    pub failed: Option<String>,
 }
 
 /// Sets those scalars that the program uses.
 pub fn set_scalars(executable: &mut Executable, at: Scalars) -> Result<(), Diagnostic> {
-    for (name, value) in [("step", at.step), ("total", at.total), ("epoch", at.epoch), ("seed", at.seed)] {
+    let scalars = [
+        ("step", at.step),
+        ("total", at.total),
+        ("epoch", at.epoch),
+        ("seed", at.seed),
+        ("micro", at.micro),
+        ("epoch_steps", at.epoch_steps),
+    ];
+    for (name, value) in scalars {
         if executable.has_input(name) {
             // The program counts in i32; a seed keeps its low bits.
             executable.write_scalar(name, value as i32)?;

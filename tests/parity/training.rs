@@ -88,7 +88,8 @@ fn losses(run: &Run, session: &Session, rounds: usize) -> Vec<f64> {
     let mut runner = PhaseRunner::new(phase, &sources, &compile).unwrap();
     let rows: Vec<u64> = (0..runner.rows.len()).map(|i| runner.rows.get(i)).collect();
     let mut step = |number: usize| {
-        let at = Scalars { step: number as u64, total: rounds as u64, epoch: number as u64, seed: 1 };
+        let at =
+            Scalars { step: number as u64, total: rounds as u64, epoch: number as u64, seed: 1, ..Scalars::default() };
         runner.run(&rows, at, &mut Metrics::default()).unwrap().loss.expect("a loss")
     };
     (1..=rounds).map(&mut step).collect()

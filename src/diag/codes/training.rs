@@ -476,4 +476,21 @@ train {
 
 Here the names are `weight` and `bias`, and the line is `\"linear.{p}\" -> \"{p}\" transposed`.",
     ),
+    entry(
+        543,
+        "a `freeze` that cannot be read",
+        "`freeze` names parts of the model, and perhaps the time from which they learn.
+
+```nn
+train {
+  let net = Dense(1)
+  optimizer = sgd(lr: 0.1)
+  epochs = 3
+  freeze net until epoch 1
+  step (x, price) in Houses.train |> batch(32) { minimize mse(net(x)[:, 0], price) }
+}
+```
+
+Epochs and steps count from 1, so `until epoch 2` freezes the first epoch.",
+    ),
 ];

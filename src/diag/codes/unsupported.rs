@@ -11,23 +11,6 @@ const fn entry(code: u16, title: &'static str, text: &'static str) -> Explanatio
 
 pub const ALL: &[Explanation] = &[
     entry(
-        604,
-        "this directive is not supported yet",
-        "`freeze` is part of the language, but not of this version.
-
-```nn
-train {
-  let net = Dense(1)
-  optimizer = sgd(lr: 0.1)
-  epochs = 1
-  freeze net until epoch 2
-  step (x, price) in Houses.train |> batch(32) { minimize mse(net(x)[:, 0], price) }
-}
-```
-
-`minimize … over net.head` trains a part of the model.",
-    ),
-    entry(
         605,
         "`every … epochs` in a step is not supported yet",
         "Inside a step, periods are counted in steps.
@@ -69,14 +52,14 @@ train {
     entry(
         608,
         "this setting is not supported yet",
-        "Gradient accumulation, reduced precision and memory limits are not part of this version.
+        "Reduced precision and memory limits are not part of this version.
 
 ```nn
 train {
   let net = Dense(1)
   optimizer = sgd(lr: 0.1)
   epochs = 1
-  accumulate = 4
+  precision = bf16
   step (x, price) in Houses.train |> batch(32) { minimize mse(net(x)[:, 0], price) }
 }
 ```",

@@ -53,8 +53,8 @@ fn scaled(e: &mut Emit, x: Node, scale: &Value, shift: &Value) -> Checked<Node> 
 /// 32 random bits per element; each draw has a stream of its own.
 fn draw(e: &mut Emit, shape: Vec<Dim>) -> Checked<Node> {
     let key = e.next_key();
-    let (seed, step) = (e.seed()?, e.scalar("step"));
-    e.op(Op::Philox { key, shape }, &[seed, step])
+    let (seed, batch) = (e.seed()?, e.batch_number()?);
+    e.op(Op::Philox { key, shape }, &[seed, batch])
 }
 
 /// `((bits >>> 8) + offset) * 2^-24`: with offset 0 in 0 <= u < 1, with offset 1 in 0 < u <= 1; both exact in f32.
