@@ -188,6 +188,20 @@ fn iterations_draw_their_own_numbers() {
     assert!(found.windows(2).all(|w| w[0] != w[1]), "{found:?}");
 }
 
+#[test]
+fn gradients_flow_through_carries_and_constants() {
+    // y = Σ_t h_t with h_t = w h_{t-1} + x_t: dy/dw by hand for x = 1, 2, 3.
+    let body = "let w = x[0, 0, 0]
+    var h = 0.0
+    let y = scan row in x along 1 {
+      h = w * h + sum(row)
+      yield h
+    }
+    grad(sum(y), wrt: x)";
+    // h = 11, 33, 66 with w = 1: dy/dx_t = 1 + w + w²… = 3, 2, 1, and dy/dw = h0 + (h1 + h0) + … = 11 + 44.
+    rows_give(body, &[3.0 + 55.0, 2.0, 1.0, 3.0, 2.0, 1.0]);
+}
+
 // ── state ──
 
 fn run(program: &str, args: &[(&str, Tensor)]) -> Vec<f64> {
