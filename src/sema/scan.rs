@@ -115,14 +115,15 @@ impl Checker {
         self.at(span);
         self.graph.emit.open_loop();
         self.open_slots();
-        let Some(ran) = self.run_body(scan, &mut head) else { return self.abandon(&head) };
+        let ran = self.run_body(scan, &mut head);
         let slots = self.graph.emit.loops.last().map(|l| l.slots.clone()).unwrap_or_default();
+        let Some(ran) = ran else { return self.give_up(&head, slots) };
         let Ran { mut carries, yielded } = ran;
         carries.extend(slots.iter().map(|s| self.slot_carry(s)));
         if yielded.is_none() && !carries.iter().any(|c| c.next != c.inside) {
             let hidden = self.hidden_var(scan);
             self.report(error::no_effect(span, hidden.as_ref()));
-            return self.abandon(&head);
+            return self.give_up(&head, slots);
         }
         let finished = Finished {
             length: head.over.length.clone(),
@@ -134,7 +135,13 @@ impl Checker {
             carries,
         };
         self.at(span);
-        let (finals, ys) = self.graph.emit.close_loop(finished);
+        let (finals, ys) = match self.graph.emit.close_loop(finished) {
+            Ok(results) => results,
+            Err(diag) => {
+                self.report(*diag);
+                return self.abandon(&head, slots);
+            }
+        };
         self.keep_finals(&head, &slots, finals);
         match yielded {
             Some((value, _)) => self.stacked(&value, ys, head.over.axis),
@@ -144,10 +151,9 @@ impl Checker {
 
     /// Elaborates the body; `None` after an error.
     fn run_body(&mut self, scan: &Scan, head: &mut Head) -> Option<Ran> {
-        let depth = self.graph.emit.loops.len() - 1;
         let before = self.diags.len();
         let go = head.go.map(|init| {
-            let inside = self.graph.emit.placeholder(depth, Type::scalar(DType::Bool));
+            let inside = self.graph.emit.placeholder_for(init);
             Carry { name: "go".into(), inside, init, next: inside }
         });
         let mut carries: Vec<Carry> = go.into_iter().collect();
@@ -156,7 +162,7 @@ impl Checker {
         }
         self.frame().yields.push(vec![]);
         self.in_scope(|c| {
-            let items = c.scan_items(&mut head.over, depth);
+            let items = c.scan_items(&mut head.over);
             c.bind_pattern(&scan.pattern, items, false);
             c.run_scan_block(&scan.body);
         });
@@ -187,8 +193,13 @@ impl Checker {
         }
     }
 
-    fn abandon(&mut self, head: &Head) -> Value {
-        let slots = self.graph.emit.abandon_loop().map(|l| l.slots).unwrap_or_default();
+    /// Leaves a broken loop behind.
+    fn give_up(&mut self, head: &Head, slots: Vec<Slot>) -> Value {
+        self.graph.emit.loops.pop();
+        self.abandon(head, slots)
+    }
+
+    fn abandon(&mut self, head: &Head, slots: Vec<Slot>) -> Value {
         for slot in slots {
             self.graph.current.insert(slot.name, slot.outside);
         }

@@ -77,8 +77,23 @@ impl Emit {
         }
     }
 
+    /// A value that enters the body of the innermost loop, of the same type as this one outside.
+    pub fn placeholder_for(&mut self, outside: Node) -> Node {
+        let inside = self.placeholder(self.loops.len() - 1, self.ty(outside).clone());
+        self.settle_like(inside, outside);
+        inside
+    }
+
+    /// What an iteration of the innermost loop sees of a tensor that is scanned along its first axis.
+    pub fn slice_placeholder(&mut self, whole: Node) -> Node {
+        let Type { dtype, shape } = self.ty(whole).clone();
+        let slice = self.placeholder(self.loops.len() - 1, Type::new(dtype, shape[1..].to_vec()));
+        self.settle_like(slice, whole);
+        slice
+    }
+
     /// A value that enters the body of this loop; it stands before all that is built there.
-    pub fn placeholder(&mut self, depth: usize, ty: Type<Dim>) -> Node {
+    fn placeholder(&mut self, depth: usize, ty: Type<Dim>) -> Node {
         let node = self.graph.fresh(ty);
         let op = Op::Input { name: String::new() };
         let inst = Inst { op, args: vec![], results: vec![node], regions: vec![], origin: self.origin.clone() };
@@ -97,6 +112,7 @@ impl Emit {
     pub fn slot(&mut self, depth: usize, name: &Rc<str>, outside: Node) -> Node {
         let ty = self.ty(outside).clone();
         let inside = self.placeholder(depth, ty);
+        self.settle_like(inside, outside);
         self.loops[depth].slots.push(Slot { name: name.clone(), inside, outside });
         inside
     }
@@ -137,15 +153,11 @@ impl Emit {
         Ok(seed)
     }
 
-    /// Forgets a loop whose body is broken; its instructions stay where they are.
-    pub fn abandon_loop(&mut self) -> Option<OpenLoop> {
-        self.loops.pop()
-    }
-
     /// Cuts the body of the innermost loop out and puts the loop in its place. Gives the carries' final values, those
-    /// that nothing changes included, and the stacked ys, their new axis in front.
-    pub fn close_loop(&mut self, parts: Finished) -> (Vec<Node>, Vec<Node>) {
-        let Some(open) = self.loops.pop() else { return (vec![], vec![]) };
+    /// that nothing changes included, and the stacked ys, their new axis in front. What is carried over padding is an
+    /// error, unless the loop takes a mask.
+    pub fn close_loop(&mut self, parts: Finished) -> Checked<(Vec<Node>, Vec<Node>)> {
+        let Some(open) = self.loops.pop() else { return Ok((vec![], vec![])) };
         let tail = self.graph.insts.split_off(open.start);
         let insts: Vec<Inst<Dim>> = tail.into_iter().filter(|i| !open.placeholders.contains(&i.results[0])).collect();
         let stays: Vec<bool> = parts
@@ -175,6 +187,9 @@ impl Emit {
 
         let args: Vec<Node> =
             consts.into_iter().chain(changed.iter().map(|c| c.init)).chain(parts.xs.iter().map(|x| x.whole)).collect();
+        if !changed.is_empty() {
+            self.check_padded_axis(&parts.length, &args)?;
+        }
         let op = Op::Scan {
             carries: changed.len(),
             xs: parts.xs.len(),
@@ -196,7 +211,7 @@ impl Emit {
         let ys = results.split_off(changed.len());
         let mut finals = results.into_iter();
         let of = |(c, stays): (&Carry, &bool)| if *stays { Some(c.init) } else { finals.next() };
-        (parts.carries.iter().zip(&stays).filter_map(of).collect(), ys)
+        Ok((parts.carries.iter().zip(&stays).filter_map(of).collect(), ys))
     }
 
     /// The name of a value that is an input of the function.

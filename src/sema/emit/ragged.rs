@@ -45,6 +45,13 @@ impl Emit {
         inner
     }
 
+    /// `inside` is what a loop's body sees of `outside`, and has met the masks that this has.
+    pub fn settle_like(&mut self, inside: Node, outside: Node) {
+        let met: Vec<Symbol> =
+            self.ragged.open.iter().filter(|s| self.meets_mask(s, outside)).cloned().collect();
+        self.ragged.settled.extend(met.into_iter().map(|s| (s, inside)));
+    }
+
     /// A reduction over a padded dimension whose argument did not meet the mask is an error.
     pub(super) fn check_padding(&self, op: &Op<Dim>, args: &[Node]) -> Checked<()> {
         if self.ragged.open.is_empty() {
@@ -59,7 +66,7 @@ impl Emit {
     }
 
     /// What goes along an axis of this size, as a scan does, needs a mask among its arguments.
-    pub fn check_padded_axis(&self, size: &Dim, args: &[Node]) -> Checked<()> {
+    pub(super) fn check_padded_axis(&self, size: &Dim, args: &[Node]) -> Checked<()> {
         self.need_mask(size.symbols().into_iter(), args)
     }
 

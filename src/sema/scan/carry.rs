@@ -75,11 +75,9 @@ impl Checker {
 
     /// Gives the `var` a placeholder for each of its tensors.
     pub(super) fn enter_carry(&mut self, carried: &Carried) -> Vec<Carry> {
-        let depth = self.graph.emit.loops.len() - 1;
         let mut carries = vec![];
         for (n, &init) in carried.inits.iter().enumerate() {
-            let ty = self.graph.emit.ty(init).clone();
-            let inside = self.graph.emit.placeholder(depth, ty);
+            let inside = self.graph.emit.placeholder_for(init);
             let name = &carried.name.text;
             let name = if carried.inits.len() == 1 { name.to_string() } else { format!("{name}.{n}") };
             carries.push(Carry { name, inside, init, next: inside });

@@ -2,7 +2,7 @@
 
 use super::{error, tree};
 use crate::ops::dim::Dim;
-use crate::ops::{Binary, DType, Extent, Type};
+use crate::ops::{Binary, DType, Extent};
 use crate::sema::checker::Checker;
 use crate::sema::emit::Scanned;
 use crate::sema::value::Value;
@@ -180,10 +180,9 @@ impl Checker {
     }
 
     /// Placeholders for what an iteration sees of the scanned values, put together for the pattern.
-    pub(super) fn scan_items(&mut self, over: &mut Over, depth: usize) -> Value {
+    pub(super) fn scan_items(&mut self, over: &mut Over) -> Value {
         for x in &mut over.xs {
-            let Type { dtype, shape } = self.graph.emit.ty(x.whole).clone();
-            x.slice = self.graph.emit.placeholder(depth, Type::new(dtype, shape[1..].to_vec()));
+            x.slice = self.graph.emit.slice_placeholder(x.whole);
         }
         let mut slices = over.xs.iter().map(|x| x.slice);
         let mut values = vec![];
