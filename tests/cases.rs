@@ -21,6 +21,9 @@
 //! | 16, 19 | padding `same`; padding never wins a pool (tensorflow#17654, pytorch#41294) | library `windows` |
 //! | 17 | rows that a stride skips (mlpack#2986) | gradcheck `rows_that_a_stride_skips` |
 //! | 18 | transposed convolution (onnxruntime#2518, pytorch#98129) | unit `transposed_convolution_extents`; parity |
+//! | 20 | a GRU's h(t-1), no initial state (burn#2701, mlx#3249) | library `a_gru_by_hand`, `a_missing_initial_state_is_zero` |
+//! | 21 | the reversed direction and padding (pytorch#1811) | library `padding_never_enters_the_state`; parity |
+//! | 25 | the padding row of an embedding (pytorch#6411) | `training::the_padding_row…` |
 //! | 26 | Adam's epsilon (tensorflow#35102) | library `adam_is_the_papers` |
 //! | 27 | decay without momentum, dampening (mlx#440) | library `sgd_…`; parity |
 //! | 28 | the mean of an epoch (tensorflow#38596) | `training::the_mean_of_an_epoch…` |

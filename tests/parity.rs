@@ -26,7 +26,10 @@ const DEFAULT: MachineOptions = MachineOptions {
 };
 
 /// The first prefixes that match name the group of a fixture, one test each.
-const GROUPS: [&str; 12] = [
+const GROUPS: [&str; 15] = [
+    "recurrent_rnn",
+    "recurrent_lstm",
+    "recurrent_gru",
     "attention_",
     "position_",
     "transformer_",
@@ -94,6 +97,21 @@ fn near(fixture: &Fixture, what: &str, found: &[f64], expected: &[f64], toleranc
         None => Ok(()),
         Some(i) => Err(format!("{}: {what}[{i}]: {}, PyTorch has {}", fixture.name, found[i], expected[i])),
     }
+}
+
+#[test]
+fn simple_recurrent_layers() {
+    check_group("recurrent_rnn");
+}
+
+#[test]
+fn long_short_term_memory() {
+    check_group("recurrent_lstm");
+}
+
+#[test]
+fn gated_recurrent_units() {
+    check_group("recurrent_gru");
 }
 
 #[test]

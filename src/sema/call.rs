@@ -3,6 +3,7 @@
 use super::args::Given;
 use super::arith::Round;
 use super::checker::Checker;
+use super::intrinsic::Intrinsic;
 use super::scope::{Frame, Owner};
 use super::value::{Call, CallArg, Callable, Object, Value};
 use super::{builtins, defs, facts};
@@ -22,11 +23,11 @@ impl Checker {
             return value;
         }
         if let ExprKind::Name(name) = &callee.kind
-            && &*name.text == "reorder"
+            && let Some(intrinsic) = Intrinsic::of(&name.text)
             && self.is_free(name)
         {
             let args = self.eval_args(first, args);
-            return self.eval_reorder(args, span);
+            return self.eval_intrinsic(intrinsic, args, span);
         }
         match self.eval(callee) {
             Value::Function(Callable::Constructor(block)) => self.construct(&block, first, args, span),

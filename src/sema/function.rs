@@ -94,7 +94,7 @@ impl Checker {
             return Value::Error;
         }
         let value = if f.composite { self.eval_composite(f) } else { self.eval_body(f) };
-        self.note_result(&value);
+        self.note_result(&f.name.text, &value);
         value
     }
 

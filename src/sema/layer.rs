@@ -40,8 +40,9 @@ pub struct Instance {
     pub(super) facts: Vec<Expr>,
     /// Where the constructor's arguments stand.
     pub(super) given: Vec<(Rc<str>, Span)>,
-    /// Types of the first result.
+    /// Types of the first result of `forward`, or of another function where nothing has called that.
     pub results: Vec<Type<Dim>>,
+    has_forward: bool,
     pub span: Span,
 }
 
@@ -179,7 +180,7 @@ impl Checker {
         }
     }
 
-    fn add_instance(&mut self, block: &Rc<ast::BlockItem>, place: Place, span: Span) -> InstanceId {
+    pub(super) fn add_instance(&mut self, block: &Rc<ast::BlockItem>, place: Place, span: Span) -> InstanceId {
         let path = if self.train.several_roots { join(&place.root, &place.path) } else { place.path.clone() };
         let dim_names = self.instance_dims(block);
         self.instances.push(Instance {
@@ -195,6 +196,7 @@ impl Checker {
             facts: block.constraints.clone(),
             given: vec![],
             results: vec![],
+            has_forward: false,
             span,
         });
         InstanceId(self.instances.len() as u32 - 1)
@@ -225,12 +227,15 @@ impl Checker {
     }
 
     /// Keeps the types of the first result of an instance, for `summary`.
-    pub fn note_result(&mut self, value: &Value) {
+    pub fn note_result(&mut self, function: &str, value: &Value) {
         let Owner::Instance(id) = self.owner() else { return };
-        if self.instances[id.0 as usize].results.is_empty() {
+        let instance = &self.instances[id.0 as usize];
+        let is_forward = function == "forward" && !instance.has_forward;
+        if is_forward || instance.results.is_empty() {
             let mut types = vec![];
             self.result_types(value, &mut types);
-            self.instances[id.0 as usize].results = types;
+            let instance = &mut self.instances[id.0 as usize];
+            (instance.results, instance.has_forward) = (types, is_forward);
         }
     }
 

@@ -119,3 +119,27 @@ fn less_data_than_a_batch_is_an_error() {
     let step = "batch(4) { minimize sum(net(y))";
     assert_eq!(one_weight("epochs = 1", step, "", "y\n1\n2\n3\n").fit().unwrap().floats("w"), [-1.0, -1.0]);
 }
+
+/// Case 25 (pytorch#6411): the row for padding is zero from the start, and decay of all weights leaves it so.
+#[test]
+fn the_padding_row_of_an_embedding_stays_zero() {
+    let program = "data D from csv(\"d.csv\") {
+  ids: i32[3]
+  split train
+}
+model Net() {
+  embed = Embedding(4, 2, padding: 1)
+  fn forward(ids: i32[B, 3]) { embed(ids) }
+}
+train {
+  let net = Net()
+  optimizer = adamw(lr: 0.1, decay: 0.5, decay_all: true)
+  epochs = 3
+  step (ids) in D.train |> batch(2) { minimize mean((net(ids) - 1.0) ** 2) }
+}
+";
+    let fitted = Project::new(program, "ids0,ids1,ids2\n0,1,1\n2,3,1\n").fit().unwrap();
+    let weight = fitted.floats("embed.weight");
+    assert_eq!(weight[2..4], [0.0, 0.0]);
+    assert!(weight[..2].iter().chain(&weight[4..]).all(|w| *w != 0.0), "{weight:?}");
+}

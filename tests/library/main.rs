@@ -4,6 +4,7 @@ mod attention;
 mod codes;
 mod definitions;
 mod loops;
+mod recurrent;
 mod training;
 mod values;
 

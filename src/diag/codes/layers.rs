@@ -259,4 +259,29 @@ train {
 
 Write `Net()`.",
     ),
+    entry(
+        419,
+        "`another` takes a layer",
+        "`another(layer)` declares a layer of the same kind, with the same arguments and parameters of its own.
+
+```nn
+model Net() {
+  first = Dense(4)
+  second = another(4)
+  fn forward(x: f32[B, 4]) -> f32[B, 4] { x |> first |> second }
+}
+```",
+    ),
+    entry(
+        420,
+        "`initial` takes an initializer and a shape",
+        "`initial(init, shape)` is the tensor that an initializer gives, for first values that are made of others.
+
+```nn
+model Net() {
+  param w: f32[4, 4] = 2.0 * initial(glorot_uniform)
+  fn forward(x: f32[B, 4]) -> f32[B, 4] { x @ w }
+}
+```",
+    ),
 ];

@@ -47,8 +47,7 @@ impl Emit {
 
     /// `inside` is what a loop's body sees of `outside`, and has met the masks that this has.
     pub fn settle_like(&mut self, inside: Node, outside: Node) {
-        let met: Vec<Symbol> =
-            self.ragged.open.iter().filter(|s| self.meets_mask(s, outside)).cloned().collect();
+        let met: Vec<Symbol> = self.ragged.open.iter().filter(|s| self.meets_mask(s, outside)).cloned().collect();
         self.ragged.settled.extend(met.into_iter().map(|s| (s, inside)));
     }
 
