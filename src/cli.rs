@@ -15,7 +15,8 @@ mod predict;
 mod summary;
 mod train;
 
-use crate::driver::compile::MachineOptions;
+use crate::driver::compile::{Form, MachineOptions};
+use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use output::Output;
 use std::path::PathBuf;
@@ -54,6 +55,16 @@ enum Color {
     Never,
 }
 
+impl ValueEnum for Form {
+    fn value_variants<'a>() -> &'a [Form] {
+        &Form::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
+    }
+}
+
 #[derive(Subcommand)]
 enum Command {
     New(new::Options),
@@ -85,9 +96,9 @@ struct Machine {
     /// Threads that compute [default: the machine's cores]
     #[arg(long)]
     threads: Option<usize>,
-    /// Use only the portable 128-bit code generator
-    #[arg(long)]
-    portable: bool,
+    /// The form of machine code: all give the same bits [default: the fastest that runs here]
+    #[arg(long, value_enum)]
+    code: Option<Form>,
 }
 
 impl Machine {
@@ -95,7 +106,7 @@ impl Machine {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         MachineOptions {
             threads: self.threads.unwrap_or(cores).max(1),
-            portable: self.portable,
+            code: self.code,
             profile: false,
             check_passes: std::env::var("NNC_CHECK").is_ok_and(|what| what == "each-pass"),
             run: Default::default(),

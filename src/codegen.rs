@@ -1,12 +1,13 @@
 //! Machine code: tile kernels through lane IR to functions, and the step function that runs them.
 //!
-//! Each kernel takes one of two ways: [`x86`] (whole vectors, where the machine has them and the emitter accepts the
-//! kernel) or [`clif`] (four lanes at a time, everywhere). Both give the same bits. Identical kernels are compiled once,
+//! Each kernel takes one of two ways: [`x86`] (ymm or zmm vectors, where the machine has them and the emitter accepts the
+//! kernel) or [`clif`] (four lanes at a time, everywhere). All give the same bits. Identical kernels are compiled once,
 //! in parallel. All functions of a program lie in one JIT module; [`Compiled`] owns it.
 
 pub mod clif;
 pub mod disasm;
 pub mod errors;
+mod form;
 mod kernels;
 mod launches;
 mod module;
@@ -17,13 +18,14 @@ use crate::lane;
 use crate::schedule::StepProgram;
 use crate::tile;
 use clif::step::{Code, StepContext};
+pub use form::Form;
 pub use kernels::{Machine, machine};
 pub use module::Module;
 
 #[derive(Clone, Copy, Debug)]
 pub struct CodegenOptions {
-    /// Use the wide emitter where the machine has one.
-    pub wide: bool,
+    /// The form of the code; kernels that a wide emitter refuses are portable code.
+    pub form: Form,
     /// Threads that compile.
     pub threads: usize,
     /// Also make each launch callable by itself.
@@ -52,7 +54,7 @@ pub struct CompiledKernel {
     pub name: String,
     pub lane: lane::Kernel,
     pub machine: Machine,
-    /// Compiled by the wide emitter.
+    /// Compiled by a wide emitter.
     pub wide: bool,
 }
 

@@ -295,7 +295,8 @@ pub enum LaneOp {
     /// f32 → i32, truncating and saturating, NaN → 0
     ToI32(Value),
     Bitcast(Value),
-    /// A 16-lane vector to its tree reduction, in every lane: l ∘ l+8 for l < 8, l ∘ l+4 for l < 4, l ∘ l+2, l ∘ l+1.
+    /// A vector of 2^n lanes to its tree reduction, in every lane; of 16 lanes: l ∘ l+8 for l < 8, l ∘ l+4 for l < 4,
+    /// l ∘ l+2, l ∘ l+1.
     Tree(TreeOp, Value),
 }
 

@@ -1,7 +1,7 @@
 //! Once each batch size has run, a training step allocates nothing, on any thread.
 
 use nnc::driver::Session;
-use nnc::driver::compile::MachineOptions;
+use nnc::driver::compile::{Form, MachineOptions};
 use nnc::driver::run::{Run, Start};
 use nnc::sema::model::PhaseKind;
 use nnc::train::fit::phase_of;
@@ -38,9 +38,8 @@ static COUNTING: Counting = Counting;
 fn a_step_allocates_nothing() {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits.nn");
     let session = Session::open(&program, &[]).unwrap();
-    for (threads, portable) in [(1, false), (3, false), (2, true)] {
-        let machine =
-            MachineOptions { threads, portable, profile: false, check_passes: false, run: Default::default() };
+    for (threads, code) in [(1, None), (3, None), (2, Some(Form::Portable))] {
+        let machine = MachineOptions { threads, code, profile: false, check_passes: false, run: Default::default() };
         let run = Run::new(&session, None, &machine, Start::Weights).unwrap();
         for kind in [PhaseKind::Step, PhaseKind::Validate] {
             check(&run, kind);

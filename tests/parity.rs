@@ -7,7 +7,7 @@ mod fixture;
 mod training;
 
 use fixture::{Fixture, names};
-use nnc::driver::compile::MachineOptions;
+use nnc::driver::compile::{Form, MachineOptions};
 use nnc::runtime::RunOptions;
 use training::{Outcome, train};
 
@@ -19,7 +19,7 @@ const FORWARD: f64 = 1e-5;
 
 const DEFAULT: MachineOptions = MachineOptions {
     threads: 1,
-    portable: false,
+    code: None,
     profile: false,
     check_passes: false,
     run: RunOptions { poison: false, order: None },
@@ -78,11 +78,11 @@ fn check_gradients(fixture: &Fixture) -> Result<(), String> {
 }
 
 fn same_everywhere(fixture: &Fixture, expected: &Outcome) -> Result<(), String> {
-    for (portable, threads) in [(false, 2), (true, 1), (true, 2)] {
-        let machine = MachineOptions { threads, portable, ..DEFAULT };
+    for (form, threads) in Form::here().into_iter().flat_map(|form| [(form, 1), (form, 2)]).skip(1) {
+        let machine = MachineOptions { threads, code: Some(form), ..DEFAULT };
         let found = train(fixture, &fixture.optimizer, fixture.losses.len(), &machine);
         if found.bits() != expected.bits() {
-            return Err(format!("{}: portable {portable}, {threads} threads: other bits", fixture.name));
+            return Err(format!("{}: {form:?}, {threads} threads: other bits", fixture.name));
         }
     }
     Ok(())

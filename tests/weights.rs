@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 const MACHINE: MachineOptions = MachineOptions {
     threads: 1,
-    portable: false,
+    code: None,
     profile: false,
     check_passes: false,
     run: RunOptions { poison: false, order: None },

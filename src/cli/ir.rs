@@ -2,6 +2,7 @@
 
 use super::Program;
 use super::output::{Failure, Output, say};
+use crate::driver::compile::Form;
 use crate::driver::stages::{Selection, Stage};
 use clap::Args;
 
@@ -28,9 +29,9 @@ pub struct Options {
     /// Batch size [default: the phase's own]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     batch: Option<u32>,
-    /// Show the portable code generator's kernels
-    #[arg(long)]
-    portable: bool,
+    /// The form of machine code, which need not run here [default: the fastest that does]
+    #[arg(long, value_enum)]
+    code: Option<Form>,
 }
 
 pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
@@ -41,7 +42,7 @@ pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
         layer: options.layer.clone(),
         spans: options.spans,
         batch: options.batch.map(|n| n as usize),
-        portable: options.portable,
+        code: options.code,
     };
     let text = session.stage(options.stage, &selection).map_err(|d| Failure::run(d, &session))?;
     say(text.trim_end());

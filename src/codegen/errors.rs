@@ -1,5 +1,6 @@
 //! The diagnostics of code generation, one constructor each.
 
+use super::Form;
 use crate::diag::{Code, Diagnostic};
 
 /// The processor has no fused multiply-add.
@@ -18,4 +19,11 @@ pub fn unsupported_machine(reason: &str) -> Diagnostic {
 pub fn internal(place: &str, reason: &str) -> Diagnostic {
     Diagnostic::error(Code(922), format!("internal error in code generation: {place}: {reason}"))
         .help("this is a bug in nnc; please report it with the program that causes it")
+}
+
+/// The machine cannot run the form of code that was asked for.
+pub fn no_such_form(form: Form, here: &[Form]) -> Diagnostic {
+    let names: Vec<&str> = here.iter().map(|f| f.name()).collect();
+    Diagnostic::error(Code(923), format!("this machine cannot run {} code", form.name()))
+        .help(format!("it runs: {}; the first is the default", names.join(", ")))
 }

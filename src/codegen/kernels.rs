@@ -1,6 +1,6 @@
 //! Kernels to machine code, on several threads.
 
-use super::{CodegenOptions, CompiledKernel, clif, errors, x86};
+use super::{CodegenOptions, CompiledKernel, Form, clif, errors, x86};
 use crate::diag::Diagnostic;
 use crate::lane::{self, Target, place, verify};
 use crate::tile;
@@ -52,7 +52,8 @@ fn compile_one(
     tile::verify::verify(kernel).map_err(|e| errors::internal("tile IR", &e))?;
     let expanded = tile::expand::expand(kernel);
     let name = kernel.name.clone();
-    if let Some(target) = x86::host_target().filter(|_| options.wide) {
+    if options.form != Form::Portable {
+        let target = options.form.target();
         let lane = placed(&expanded, target)?;
         if let Some(bytes) = x86::emit(&lane, target) {
             return Ok(CompiledKernel { name, lane, machine: Machine { bytes, alignment: 64 }, wide: true });

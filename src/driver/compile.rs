@@ -2,6 +2,7 @@
 
 use super::each_pass;
 use crate::autodiff::{self, Refused};
+pub use crate::codegen::Form;
 use crate::codegen::{self, CodegenOptions, Compiled};
 use crate::diag::{Code, Diagnostic};
 use crate::lane::Target;
@@ -19,8 +20,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct MachineOptions {
     pub threads: usize,
-    /// Only Cranelift's 128-bit code.
-    pub portable: bool,
+    /// The form of machine code; by default the fastest that runs here.
+    pub code: Option<Form>,
     /// Make each launch callable by itself.
     pub profile: bool,
     /// Interpret every phase around each pass.
@@ -45,25 +46,23 @@ pub struct Backend {
 }
 
 impl Backend {
-    pub fn new(portable: bool, threads: usize) -> Backend {
-        let wide = codegen::x86::host_target().filter(|_| !portable);
-        let codegen = CodegenOptions { wide: wide.is_some(), threads, profile: false };
-        Backend { codegen, target: wide.unwrap_or(Target::CLIF) }
+    pub fn new(form: Form, threads: usize) -> Backend {
+        Backend { codegen: CodegenOptions { form, threads, profile: false }, target: form.target() }
     }
 
-    /// `x86-64 with 16 lanes, AVX-512`
+    /// `x86_64 AVX-512, 16 lanes`
     pub fn describe(&self) -> String {
-        let form = match self.target.lanes {
-            16 => "AVX-512",
-            8 => "AVX2",
-            _ => "portable 128-bit code",
+        let form = match self.codegen.form {
+            Form::Avx512 => "AVX-512",
+            Form::Avx2 => "AVX2",
+            Form::Portable => "portable 128-bit code",
         };
         format!("{} {form}, {} lanes", std::env::consts::ARCH, self.target.lanes)
     }
 
     /// What runs slower here than it could.
     pub fn notes(&self) -> Vec<String> {
-        if self.target.lanes == 16 {
+        if self.codegen.form == Form::Avx512 {
             return vec![];
         }
         vec![format!("no AVX-512 on this machine, or switched off: running {}", self.describe())]
@@ -71,11 +70,14 @@ impl Backend {
 }
 
 impl Compiler {
-    pub fn new(machine: &MachineOptions) -> Compiler {
-        let mut backend = Backend::new(machine.portable, machine.threads);
+    /// # Errors
+    /// Where the machine cannot run the code that is asked for.
+    pub fn new(machine: &MachineOptions) -> Result<Compiler, Diagnostic> {
+        let mut backend = Backend::new(Form::choose(machine.code, &Form::here())?, machine.threads);
         backend.codegen.profile = machine.profile;
         let pool = Arc::new(Pool::new(machine.threads));
-        Compiler { state: RefCell::default(), pool, backend, check_passes: machine.check_passes, run: machine.run }
+        let state = RefCell::default();
+        Ok(Compiler { state, pool, backend, check_passes: machine.check_passes, run: machine.run })
     }
 
     pub fn state(&self) -> &RefCell<StateStore> {

@@ -50,7 +50,7 @@ impl<'s> Run<'s> {
         start: Start,
     ) -> Result<Run<'s>, Diagnostic> {
         let train = session.train(train)?;
-        let compiler = Compiler::new(machine);
+        let compiler = Compiler::new(machine)?;
         let mut run = Run {
             session,
             train,

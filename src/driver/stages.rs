@@ -2,7 +2,7 @@
 
 use super::Session;
 use super::compile::{Backend, differentiated, generate, optimized, plan, tensor};
-use crate::codegen;
+use crate::codegen::{self, Form};
 use crate::diag::{Code, Diagnostic};
 use crate::ops::dim::Bindings;
 use crate::ops::dim::Dim;
@@ -48,7 +48,8 @@ pub struct Selection {
     pub layer: Option<String>,
     pub spans: bool,
     pub batch: Option<usize>,
-    pub portable: bool,
+    /// The form of machine code that kernels are for; by default what runs here.
+    pub code: Option<Form>,
 }
 
 /// A data set's rows where none is opened: only bounds of indices depend on them.
@@ -127,7 +128,8 @@ impl Session {
 }
 
 fn back_end(stage: Stage, graph: &Graph, selection: &Selection) -> Result<String, Diagnostic> {
-    let backend = Backend::new(selection.portable, 1);
+    let form = selection.code.map_or_else(|| Form::choose(None, &Form::here()), Ok)?;
+    let backend = Backend::new(form, 1);
     let program = plan(graph, &backend)?;
     let of_layer = |name: &str| selection.layer.as_ref().is_none_or(|l| name.contains(l.as_str()));
     let machine = |form| {

@@ -3,6 +3,7 @@
 use super::Session;
 use super::compile::{Backend, optimized, plan, tensor};
 use super::stages::LENGTH;
+use crate::codegen::Form;
 use crate::diag::Diagnostic;
 use crate::ops::dim::Bindings;
 use crate::ops::{Op, Type};
@@ -50,7 +51,7 @@ pub fn summarize(session: &Session, train: Option<&str>) -> Result<Summary, Diag
     let mut forward = tensor(&step.graph, &symbols)?;
     let whole = optimized(forward.clone())?;
     keep_forward(&mut forward);
-    let backend = Backend::new(false, 1);
+    let backend = Backend::new(Form::choose(None, &Form::here())?, 1);
     let program = plan(&whole, &backend)?;
     let stats = program.stats();
     let bytes = |kinds: &[ParamKind]| bytes(&session.model.params, kinds);

@@ -286,8 +286,10 @@ fn vec_op(op: VecOp, bits: impl Fn(usize) -> u32) -> u32 {
 
 fn tree(op: TreeOp, lanes: &[u32]) -> u32 {
     let mut x = lanes.to_vec();
-    for half in [8, 4, 2, 1] {
+    let mut half = x.len() / 2;
+    while half > 0 {
         (0..half).for_each(|l| x[l] = tree_op(op, x[l], x[l + half]));
+        half /= 2;
     }
     x[0]
 }

@@ -106,7 +106,7 @@ fn verifier_refuses() {
         ("v2: i32x4 = load b0[v0 + 0] count 4", "of f32 meets i32x4"),
         ("v2: f32x4 = load b7[v0 + 0] count 4", "no buffer b7"),
         ("v2: f32x4 = fsplat 0x00000000 store b0[v0 + 0] splat, v2", "splat store"),
-        ("v2: f32x8 = fsplat 0x00000000 v3: f32x8 = tree.fadd v2", "expected f32x16"),
+        ("v2: f32x12 = fsplat 0x00000000 v3: f32x12 = tree.fadd v2", "a tree of 12 lanes"),
         ("v2: f32x4 = fsplat 0x00000000 v3: f32x4 = fma v2, v2", "expected 3 arguments"),
         ("for v2 in v0..v1 step 0 { }", "step 0"),
         ("for v2 in v0..v1 step 1 carry v3: i64 = v0 -> v4 { v5: i32x4 = lanes yield v5 }", "loop v2 starts with"),

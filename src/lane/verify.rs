@@ -197,7 +197,8 @@ impl Verifier<'_> {
             }
             LaneOp::Tree(op, v) => {
                 self.expect(*v, result)?;
-                is(op.kind().of(16))
+                ensure(lanes.is_power_of_two(), || format!("a tree of {lanes} lanes"))?;
+                is(op.kind().of(lanes))
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::Pool;
 use crate::codegen::clif::isa;
 use crate::codegen::clif::step::{Line, StepContext};
-use crate::codegen::{self, Machine, x86};
+use crate::codegen::{self, Machine, disasm, x86};
 use crate::lane::{Kernel, Target, interp, parse::parse, verify::verify};
 use crate::ops::DType;
 use std::sync::atomic::AtomicU32;
@@ -34,21 +34,43 @@ pub fn run_clif(kernel: &Kernel, buffers: &mut [Vec<u8>], workers: usize) -> boo
 /// Asserts that all emitters and the interpreter leave the same bits (NaN as a class) in all buffers.
 pub fn check(text: &str, buffers: &[Vec<u8>]) {
     check_with(text, buffers, |kernel| codegen::machine(kernel, isa::host().unwrap().as_ref()).unwrap());
-    if let Some(target) = x86::host_target() {
-        check_with(&widened(text), buffers, |kernel| wide(kernel, target));
+    for target in x86::TARGETS {
+        for lanes in [target.lanes, 16] {
+            check_wide(&widened(text, lanes), buffers, target);
+        }
     }
 }
 
-/// Machine code of the wide emitter, which must take the kernel.
+fn check_wide(text: &str, buffers: &[Vec<u8>], target: Target) {
+    if runs_here(target) {
+        check_with(text, buffers, |kernel| wide(kernel, target));
+    } else {
+        wide(&kernel(text), target);
+    }
+}
+
+/// Whether the machine has the instructions; says so where not, and what must run is skipped.
+pub fn runs_here(target: Target) -> bool {
+    let runs = x86::host_targets().contains(&target);
+    if !runs {
+        println!("skipped: this machine has no {target:?}; code is generated only");
+    }
+    runs
+}
+
+/// Machine code of a wide emitter, which must take the kernel; up to its return it is valid instructions.
 pub fn wide(kernel: &Kernel, target: Target) -> Machine {
-    let bytes = x86::emit(kernel, target).unwrap_or_else(|| panic!("the wide emitter refuses\n{kernel}"));
+    let bytes = x86::emit(kernel, target).unwrap_or_else(|| panic!("{target:?} refuses\n{kernel}"));
+    let code = disasm::x86(&bytes);
+    let body = code.lines().take_while(|l| !l.ends_with("ret"));
+    assert!(body.clone().count() < code.lines().count() && body.clone().all(|l| !l.contains("(bad)")), "{code}");
     Machine { bytes, alignment: 64 }
 }
 
-/// The kernel with 16 lanes in each vector: counts of accesses stay.
-fn widened(text: &str) -> String {
-    let narrow = ["f32x4", "f32x8", "i32x4", "i32x8", "mask4", "mask8"];
-    narrow.iter().fold(text.to_string(), |text, ty| text.replace(ty, &format!("{}16", &ty[..ty.len() - 1])))
+/// The kernel with at least so many lanes in each vector: counts of accesses stay.
+fn widened(text: &str, lanes: u16) -> String {
+    let narrow = [4, 8].into_iter().filter(|n| *n < lanes).flat_map(|n| ["f32x", "i32x", "mask"].map(|ty| (ty, n)));
+    narrow.fold(text.to_string(), |text, (ty, n)| text.replace(&format!("{ty}{n}"), &format!("{ty}{lanes}")))
 }
 
 fn check_with(text: &str, buffers: &[Vec<u8>], emit: impl Fn(&Kernel) -> Machine) {

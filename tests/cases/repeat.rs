@@ -1,7 +1,7 @@
 //! Training again: the same seed, other threads, other machine code, and after an interruption.
 
 use super::program::{Fitted, MACHINE, Project};
-use nnc::driver::compile::MachineOptions;
+use nnc::driver::compile::{Form, MachineOptions};
 use nnc::driver::run::Start;
 use nnc::runtime::RunOptions;
 use nnc::train::fit::Ended;
@@ -32,10 +32,10 @@ fn train(project: &Project, machine: &MachineOptions) -> Fitted {
 fn the_same_seed_gives_the_same_bits_everywhere() {
     let project = digits();
     let expected = train(&project, &MACHINE).weights;
-    for (portable, threads) in [(false, 1), (false, 2), (true, 1), (true, 2)] {
-        let machine = MachineOptions { portable, threads, ..MACHINE };
+    for (form, threads) in Form::here().into_iter().flat_map(|form| [(form, 1), (form, 2)]) {
+        let machine = MachineOptions { code: Some(form), threads, ..MACHINE };
         let found = train(&project, &machine).weights;
-        assert!(found == expected, "portable {portable}, {threads} threads: other weights");
+        assert!(found == expected, "{form:?}, {threads} threads: other weights");
     }
     // Nothing is read that was not written in the same step, and no launch needs another that no barrier keeps before it.
     for order in [None, Some(&[2, 0, 3, 1, 4][..]), Some(&[1, 0][..])] {

@@ -2,7 +2,7 @@
 
 use super::program::{Fitted, MACHINE, Project};
 use nnc::diag::Code;
-use nnc::driver::compile::MachineOptions;
+use nnc::driver::compile::{Form, MachineOptions};
 use nnc::driver::run::Start;
 use nnc::ops::Op;
 use nnc::train::fit::Ended;
@@ -255,8 +255,8 @@ fn accumulated_runs_repeat_and_resume_in_the_same_bits() {
     let run =
         |machine: &MachineOptions| project.fit_with(machine, Start::Fresh(project.path().join("runs")), &|_| false);
     let expected = run(&MACHINE).unwrap();
-    for (portable, threads) in [(false, 2), (true, 1)] {
-        assert!(run(&MachineOptions { portable, threads, ..MACHINE }).unwrap().weights == expected.weights);
+    for (code, threads) in [(None, 2), (Some(Form::Portable), 1)] {
+        assert!(run(&MachineOptions { code, threads, ..MACHINE }).unwrap().weights == expected.weights);
     }
     for steps in [1, 3, 4] {
         let stopped = after(&project, steps);

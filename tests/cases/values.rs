@@ -1,7 +1,7 @@
 //! What is computed, on machine code.
 
 use super::program::{MACHINE, Project};
-use nnc::driver::compile::MachineOptions;
+use nnc::driver::compile::{Form, MachineOptions};
 use serde_json::Value;
 
 fn predicting(model: &str, reports: &str, width: usize, csv: &str) -> Project {
@@ -39,8 +39,8 @@ fn identical_inputs_give_identical_results_at_every_position() {
     let row = |text: &str| [text; LONGEST].join(",") + "\n";
     let csv = ["0.7", "-3.3", "NaN", "88.0"].map(row).concat();
     let project = predicting("x * w", &reports.join(", "), LONGEST, &csv);
-    for portable in [false, true] {
-        for row in project.predict(&MachineOptions { portable, ..MACHINE }) {
+    for form in Form::here() {
+        for row in project.predict(&MachineOptions { code: Some(form), ..MACHINE }) {
             for name in ["y", "g"] {
                 let all = |n: usize| row[format!("{name}{n}")].as_array().unwrap().clone();
                 let values: Vec<Value> = (1..=LONGEST).flat_map(all).collect();

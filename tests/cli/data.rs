@@ -104,7 +104,7 @@ pub fn fit(place: &Place, start: Start, stop: &dyn Fn(u64) -> bool) -> (Vec<Tens
     let session = Session::open(&place.path("main.nn"), &[]).expect("readable");
     assert!(session.diagnostics.is_empty(), "{:#?}", session.diagnostics);
     let machine =
-        MachineOptions { threads: 1, portable: false, profile: false, check_passes: false, run: RunOptions::default() };
+        MachineOptions { threads: 1, code: None, profile: false, check_passes: false, run: RunOptions::default() };
     let mut run = Run::new(&session, None, &machine, start).expect("starts");
     run.fit_until(Instant::now(), stop).expect("trains");
     let last = Checkpoint::load(&run.folder().join("last.safetensors")).expect("a checkpoint");

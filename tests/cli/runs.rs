@@ -91,7 +91,7 @@ fn the_number_of_threads_does_not_change_a_bit() {
 fn portable_code_gives_the_same_bits() {
     let place = Place::with_digits();
     train(&place, 1, &[]).ok();
-    train(&place, 1, &["--portable"]).ok();
+    train(&place, 1, &["--code", "portable"]).ok();
     same(&last(&place, "runs/main-1"), &last(&place, "runs/main-2"));
 }
 

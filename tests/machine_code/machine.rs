@@ -6,7 +6,7 @@ mod reference;
 
 pub use reference::{RESULT, f32s, floats, i32s, ints};
 
-use nnc::codegen::{CodegenOptions, compile, x86};
+use nnc::codegen::{CodegenOptions, Form, compile};
 use nnc::lane::Target;
 use nnc::runtime::{Executable, Pool, RunOptions, SharedBytes, StateStore};
 use nnc::schedule::{Options, StepProgram, plan};
@@ -17,32 +17,29 @@ use std::sync::Arc;
 /// Runs a graph as machine code of every emitter, on one worker, on three, and as five in another order. Gives the plan
 /// for AVX-512.
 pub fn check(graph: &Graph, inputs: &[(&str, Tensor)]) -> StepProgram {
-    check_targets(graph, inputs);
+    check_forms(graph, inputs);
     planned(graph, Target::AVX512)
 }
 
 /// The kernels in tile and lane IR against the tensor interpreter, and all machine code that runs here against tile IR.
 pub fn check_everywhere(graph: &Graph, inputs: &[(&str, Tensor)]) {
     reference::check(graph, inputs);
-    check_targets(graph, inputs);
+    check_forms(graph, inputs);
 }
 
-fn check_targets(graph: &Graph, inputs: &[(&str, Tensor)]) {
-    check_machine(graph, inputs, Target::CLIF);
-    if let Some(target) = x86::host_target() {
-        check_machine(graph, inputs, target);
-    }
+fn check_forms(graph: &Graph, inputs: &[(&str, Tensor)]) {
+    Form::here().into_iter().for_each(|form| check_machine(graph, inputs, form));
 }
 
 fn planned(graph: &Graph, target: Target) -> StepProgram {
     plan(graph, &Options { target }).expect("the graph has a plan")
 }
 
-fn check_machine(graph: &Graph, inputs: &[(&str, Tensor)], target: Target) {
-    let program = planned(graph, target);
+fn check_machine(graph: &Graph, inputs: &[(&str, Tensor)], form: Form) {
+    let program = planned(graph, form.target());
     let expected = reference::run_program(&program, inputs);
     for (workers, order) in [(1, None), (3, None), (1, Some(&[2, 0, 3, 1, 4][..]))] {
-        let found = run(&program, inputs, workers, order, target != Target::CLIF);
+        let found = run(&program, inputs, workers, order, form);
         for ((outcome, want), got) in program.outputs.iter().zip(&expected).zip(&found) {
             same_bits(&outcome.name, &bytes(want), got, &want.data, &program);
         }
@@ -55,9 +52,9 @@ fn run(
     inputs: &[(&str, Tensor)],
     workers: usize,
     order: Option<&'static [usize]>,
-    wide: bool,
+    form: Form,
 ) -> Vec<Vec<u8>> {
-    let compiled = compile(program, &CodegenOptions { wide, threads: 2, profile: order.is_some() })
+    let compiled = compile(program, &CodegenOptions { form, threads: 2, profile: order.is_some() })
         .unwrap_or_else(|e| panic!("{e:?}"));
     let mut store = StateStore::new();
     let pool = Arc::new(Pool::new(workers));

@@ -1,6 +1,7 @@
 //! What `nnc ir` prints of the examples reads back and prints the same, at every stage but the machine's own forms
 //! (`clif`, `asm`): `tests/cli.rs` looks that those print.
 
+use nnc::codegen::Form;
 use nnc::driver::Session;
 use nnc::driver::stages::{Selection, Stage};
 use nnc::source::SourceMap;
@@ -17,14 +18,14 @@ fn examples() -> Vec<PathBuf> {
     found
 }
 
-/// Calls `check` with the dump of each phase of each example, in wide and in portable code, and what it is a dump of.
+/// Calls `check` with the dump of each phase of each example, for each form of machine code, and what it is a dump of.
 fn dumps(stage: Stage, check: impl Fn(&str, &str)) {
     for path in examples() {
         let session = Session::open(&path, &[]).expect("readable");
-        for (phase, portable) in PHASES.into_iter().flat_map(|p| [(p, false), (p, true)]) {
-            let selection = Selection { phase: phase.into(), portable, ..Selection::default() };
+        for (phase, form) in PHASES.into_iter().flat_map(|p| Form::ALL.map(|f| (p, f))) {
+            let selection = Selection { phase: phase.into(), code: Some(form), ..Selection::default() };
             let text = session.stage(stage, &selection).unwrap_or_else(|d| panic!("{d:?}"));
-            check(&text, &format!("{} {phase} {stage:?} portable: {portable}", path.display()));
+            check(&text, &format!("{} {phase} {stage:?} {form:?}", path.display()));
         }
     }
 }

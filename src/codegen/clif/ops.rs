@@ -209,16 +209,19 @@ impl Emitter<'_, '_> {
 
 // ── trees ──
 impl Emitter<'_, '_> {
-    /// Lanes l and l + 8 are in quads q and q + 2, lanes l and l + 4 in neighbours, the rest within one quad.
+    /// Lanes that are four or more apart are in different quads, the rest within one.
     fn tree(&mut self, op: TreeOp, v: Value) -> Vec<ir::Value> {
-        let q = self.get(v);
-        let (even, odd) = (self.tree_op(op, q[0], q[2]), self.tree_op(op, q[1], q[3]));
-        let four = self.tree_op(op, even, odd);
-        let two = self.tree_within(op, four, 2);
+        let mut quads = self.get(v);
+        let count = quads.len();
+        while quads.len() > 1 {
+            let above = quads.split_off(quads.len() / 2);
+            quads = quads.into_iter().zip(above).map(|(a, b)| self.tree_op(op, a, b)).collect();
+        }
+        let two = self.tree_within(op, quads[0], 2);
         let one = self.tree_within(op, two, 1);
         let lane = self.b.ins().extractlane(one, 0);
         let ty = parts(self.ty(v)).0;
-        vec![self.b.ins().splat(ty, lane); 4]
+        vec![self.b.ins().splat(ty, lane); count]
     }
 
     /// Lane l ∘ lane l + `half`.

@@ -2,10 +2,14 @@
 
 use super::asm::{based, memory};
 use super::emit::{Emitter, put};
+use super::isa::Isa;
 use crate::lane::Address;
 use iced_x86::{MemoryOperand, Register};
 
-impl Emitter<'_> {
+/// Displacements from this on go to a register: what is left is for the pieces of an access.
+const FARTHEST: u64 = (1 << 31) - 256;
+
+impl<I: Isa> Emitter<'_, I> {
     /// The element at an address, `size` bytes (1 or 4) each. May use rax, rcx and rdx.
     pub fn address(&mut self, address: &Address, size: u32) -> MemoryOperand {
         let base = self.gpr(self.facts.base(address.buffer), Register::RAX);
@@ -14,7 +18,7 @@ impl Emitter<'_> {
             Some(n) => (Register::None, bytes(n.wrapping_add(address.offset))),
             None => (self.gpr(address.index, Register::RCX), bytes(address.offset)),
         };
-        if i32::try_from(distance).is_ok() {
+        if distance.unsigned_abs() < FARTHEST {
             return memory(base, index, size, distance);
         }
         self.asm.set(Register::RDX, distance);

@@ -2,6 +2,7 @@
 //! is free, the groups with the least uses per position go to the stack (constants to their place in memory).
 
 use super::facts::{Class, Constant, Facts, Form};
+use super::isa::Shape;
 use super::live::{Lives, Span};
 use crate::lane::Value;
 use iced_x86::Register;
@@ -24,11 +25,19 @@ pub struct Homes {
     pub frame: i64,
     /// Registers of the caller that are written.
     pub saved: Vec<Register>,
+    /// For each vector register, by position, whether a value has it.
+    taken: Vec<Vec<bool>>,
 }
 
 impl Homes {
     pub fn of(&self, v: Value) -> Home {
         self.homes[v.0 as usize]
+    }
+
+    /// Whether no value has the `n`th vector register while the statement at `at` runs.
+    pub fn is_free(&self, n: usize, at: u32) -> bool {
+        let at = at as usize;
+        self.taken[n].iter().skip(at).take(2).all(|taken| !taken)
     }
 }
 
@@ -53,15 +62,6 @@ const GPRS: [Register; 12] = [
 const CALLEE_SAVED: [Register; 6] =
     [Register::RBX, Register::RBP, Register::R12, Register::R13, Register::R14, Register::R15];
 
-/// zmm29 to zmm31, k6 and k7 are the emitter's own.
-fn registers(class: Class) -> Vec<Register> {
-    match class {
-        Class::Gpr => GPRS.to_vec(),
-        Class::Zmm => (0..29u32).map(|n| Register::ZMM0 + n).collect(),
-        Class::Mask => (1..6u32).map(|n| Register::K0 + n).collect(),
-    }
-}
-
 /// Values that share a home.
 struct Group {
     class: Class,
@@ -81,19 +81,23 @@ impl Group {
     }
 }
 
-pub fn allocate(facts: &Facts, lives: &Lives) -> Homes {
+pub fn allocate(facts: &Facts, lives: &Lives, shape: &Shape) -> Homes {
     let (groups, group_of) = grouped(facts, lives);
     let mut order: Vec<usize> = (0..groups.len()).filter(|&g| groups[g].reads > 0.0).collect();
     order.sort_by_key(|&g| groups[g].spans.first().map_or(0, |s| s.from));
     let mut homes = vec![Home::Nowhere; groups.len()];
-    for class in [Class::Gpr, Class::Zmm, Class::Mask] {
-        let mut scan = Scan { groups: &groups, lines: registers(class).into_iter().map(Line::new).collect() };
+    let mut taken = vec![];
+    for (class, registers) in [(Class::Gpr, &GPRS[..]), (Class::Vector, shape.vectors), (Class::Mask, shape.masks)] {
+        let mut scan = Scan { groups: &groups, lines: registers.iter().copied().map(Line::new).collect() };
         order.iter().filter(|&&g| groups[g].class == class).for_each(|&g| scan.place(g, &mut homes));
+        if class == Class::Vector {
+            taken = scan.lines.iter().map(Line::map).collect();
+        }
     }
-    let frame = slots(&groups, &order, &mut homes);
+    let frame = slots(&groups, &order, &mut homes, shape.bytes());
     let used = |r: &Register| homes.contains(&Home::Reg(*r));
     let saved = CALLEE_SAVED.into_iter().filter(used).collect();
-    Homes { homes: group_of.iter().map(|g| g.map_or(Home::Nowhere, |g| homes[g])).collect(), frame, saved }
+    Homes { homes: group_of.iter().map(|g| g.map_or(Home::Nowhere, |g| homes[g])).collect(), frame, saved, taken }
 }
 
 // ── groups ──
@@ -208,6 +212,14 @@ impl<T> Line<T> {
         self.taken.retain(|_, (_, g)| *g != group);
     }
 
+    /// Whether something is there, by position.
+    fn map(&self) -> Vec<bool> {
+        let end = self.taken.values().map(|(to, _)| *to as usize + 1).max().unwrap_or(0);
+        let mut map = vec![false; end];
+        self.taken.iter().for_each(|(from, (to, _))| map[*from as usize..=*to as usize].fill(true));
+        map
+    }
+
     /// All groups that live at the same time.
     fn conflicts(&self, spans: &[Span]) -> Vec<usize> {
         let mut found = vec![];
@@ -264,11 +276,11 @@ impl Scan<'_> {
 }
 
 /// Gives slots to groups without a register; returns the bytes from the stack pointer to their end.
-fn slots(groups: &[Group], order: &[usize], homes: &mut [Home]) -> i64 {
+fn slots(groups: &[Group], order: &[usize], homes: &mut [Home], vector: i64) -> i64 {
     let mut end = FIRST_SLOT;
     let mut lines: HashMap<i64, Vec<Line<i64>>> = HashMap::new();
-    for size in [64, 8] {
-        for &g in order.iter().filter(|&&g| (groups[g].class == Class::Zmm) == (size == 64)) {
+    for size in [vector, 8] {
+        for &g in order.iter().filter(|&&g| (groups[g].class == Class::Vector) == (size == vector)) {
             if homes[g] != Home::Slot(0) {
                 continue;
             }

@@ -233,14 +233,9 @@ impl Asm {
         based(Register::RIP, POOL + offset)
     }
 
-    /// One word for every lane.
-    pub fn word(&mut self, word: u32) -> MemoryOperand {
-        broadcast(self.constant(&word.to_le_bytes()))
-    }
-
     /// A word per lane.
-    pub fn words(&mut self, lane: impl Fn(i32) -> i32) -> MemoryOperand {
-        let bytes: Vec<u8> = (0..16).flat_map(|l| lane(l).to_le_bytes()).collect();
+    pub fn words(&mut self, lanes: u16, lane: impl Fn(i32) -> i32) -> MemoryOperand {
+        let bytes: Vec<u8> = (0..i32::from(lanes)).flat_map(|l| lane(l).to_le_bytes()).collect();
         self.constant(&bytes)
     }
 

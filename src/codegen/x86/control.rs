@@ -1,9 +1,11 @@
 //! Loops test at the bottom, and at the top only where they may run zero times; conditions compare and branch.
 
 use super::asm::{Arg, based};
-use super::emit::{Emitter, MASKS, put};
+use super::emit::{Emitter, put};
+use super::facts::{for_uses, load_touch};
 use super::index::opposite;
-use crate::lane::{Arm, Loop, Stmt, Value};
+use super::isa::{Isa, Touch};
+use crate::lane::{Arm, LaneOp, Loop, Stmt, Value};
 use crate::ops::Compare;
 use iced_x86::{Code, Register};
 
@@ -21,26 +23,55 @@ fn jump_code(op: Compare) -> Code {
     }
 }
 
-impl Emitter<'_> {
+impl<I: Isa> Emitter<'_, I> {
     pub fn body(&mut self, body: &[Stmt]) {
         body.iter().for_each(|s| self.stmt(s));
     }
 
     fn stmt(&mut self, stmt: &Stmt) {
         match stmt {
-            Stmt::Let { value, op } => self.assign(*value, op),
+            Stmt::Let { value, .. } if !self.facts.is_computed(*value) => {}
             Stmt::Loop(l) => self.looped(l),
             Stmt::If { cond, then, otherwise, results } => self.branch(*cond, then, otherwise, results),
+            _ => {
+                self.begin(self.values(stmt));
+                self.simple(stmt);
+                self.end();
+            }
+        }
+    }
+
+    /// What a statement reads and writes.
+    fn values(&self, stmt: &Stmt) -> Vec<Value> {
+        let mut values = vec![];
+        for_uses(stmt, |v| values.push(v));
+        match stmt {
+            Stmt::Let { value, op } => {
+                values.push(*value);
+                if let LaneOp::Load { address, access } = op {
+                    values.extend(self.facts.tail_of(access, load_touch(self.kernel, address)));
+                }
+            }
+            Stmt::Store(s) => values.extend(self.facts.tail_of(&s.access, Touch::Store)),
+            _ => {}
+        }
+        values
+    }
+
+    fn simple(&mut self, stmt: &Stmt) {
+        match stmt {
+            Stmt::Let { value, op } => self.assign(*value, op),
             Stmt::Store(s) => self.store(s),
             Stmt::Fault { mask } => {
-                let mask = self.mask(*mask, MASKS[0]);
-                put!(self, VEX_Kortestw_kr_kr, mask, mask);
+                let mask = self.mask(*mask, 0);
+                I::test(self, mask);
                 self.fault_unless(Compare::Eq);
             }
             Stmt::FaultIf { cond } => {
                 let op = self.test(*cond);
                 self.fault_unless(opposite(op));
             }
+            Stmt::Loop(_) | Stmt::If { .. } => unreachable!("these hold other statements"),
         }
     }
 
@@ -61,6 +92,7 @@ impl Emitter<'_> {
         let inside = || l.carries.iter().map(|c| c.1);
         let from: Vec<Value> = l.carries.iter().map(|c| c.0).chain([l.lo]).collect();
         let to: Vec<Value> = inside().chain([l.var]).collect();
+        self.begin(vec![]);
         self.transfer(&from, &to);
         if !self.surely_runs(l) {
             self.compare_indices(l.var, l.hi);
@@ -71,6 +103,7 @@ impl Emitter<'_> {
         }
         self.asm.bind(top);
         self.body(&l.body);
+        self.begin(vec![]);
         self.transfer(&l.yields, &inside().collect::<Vec<_>>());
         self.advance(l.var, l.step);
         self.compare_indices(l.var, l.hi);
@@ -80,6 +113,7 @@ impl Emitter<'_> {
 
     fn branch(&mut self, cond: Value, then: &Arm, otherwise: &Arm, results: &[Value]) {
         let (other, join) = (self.asm.label(), self.asm.label());
+        self.begin(vec![]);
         let op = self.test(cond);
         self.asm.branch(jump_code(opposite(op)), other);
         self.arm(then, results);
@@ -94,6 +128,7 @@ impl Emitter<'_> {
 
     fn arm(&mut self, arm: &Arm, results: &[Value]) {
         self.body(&arm.body);
+        self.begin(vec![]);
         self.transfer(&arm.yields, results);
     }
 }

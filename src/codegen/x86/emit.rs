@@ -3,8 +3,12 @@
 use super::alloc::{Home, Homes};
 use super::asm::{Arg, Asm, based, broadcast};
 use super::facts::{Class, Constant, Facts, Form};
+use super::isa::Isa;
+use super::scratch::{Loans, SCRATCH};
+use super::simd::Simd;
 use crate::lane::{Kernel, LaneOp, Type, Value};
 use iced_x86::{Code, MemoryOperand, Register};
+use std::marker::PhantomData;
 
 /// One instruction: code and operands.
 macro_rules! put {
@@ -14,35 +18,52 @@ macro_rules! put {
 }
 pub(super) use put;
 
-/// Registers that no value has. The first of each class also holds results that go to the stack.
-pub const ZMMS: [Register; 3] = [Register::ZMM31, Register::ZMM30, Register::ZMM29];
-pub const MASKS: [Register; 2] = [Register::K7, Register::K6];
+/// One vector instruction in the form of the emitter's instruction set.
+macro_rules! simd {
+    ($emitter:expr, $simd:ident $(, $arg:expr)*) => {
+        $emitter.simd($crate::codegen::x86::simd::Simd::$simd, &[$($crate::codegen::x86::asm::Arg::from($arg)),*])
+    };
+}
+pub(super) use simd;
 
-/// What a frame holds beyond slots: lanes, offsets and mask of stores that go lane by lane.
-const SCRATCH: i64 = 192;
 const LARGEST_FRAME: i64 = 1 << 18;
 
-pub struct Emitter<'a> {
+pub struct Emitter<'a, I> {
     pub kernel: &'a Kernel,
-    pub facts: &'a Facts,
+    pub facts: &'a Facts<'a>,
     pub homes: &'a Homes,
     pub asm: Asm,
     /// Distance of scratch memory from the stack pointer.
-    pub scratch: i64,
+    pub scratch_at: i64,
+    pub uses_frame: bool,
+    pub loans: Loans,
+    isa: PhantomData<I>,
 }
 
-impl<'a> Emitter<'a> {
-    pub fn new(kernel: &'a Kernel, facts: &'a Facts, homes: &'a Homes) -> Emitter<'a> {
-        let scratch = (64 + homes.frame + 63) & !63;
-        Emitter { kernel, facts, homes, asm: Asm::new(), scratch }
+/// The machine code of a kernel; `None` where its frame would be too large.
+pub fn function<I: Isa>(kernel: &Kernel, facts: &Facts, homes: &Homes) -> Option<Vec<u8>> {
+    let mut emitter = Emitter::<I>::new(kernel, facts, homes);
+    if emitter.scratch_at > LARGEST_FRAME {
+        return None;
+    }
+    let framed = homes.frame > 0;
+    emitter.function(framed);
+    if emitter.uses_frame && !framed {
+        emitter = Emitter::new(kernel, facts, homes);
+        emitter.function(true);
+    }
+    emitter.asm.finish()
+}
+
+impl<'a, I: Isa> Emitter<'a, I> {
+    fn new(kernel: &'a Kernel, facts: &'a Facts, homes: &'a Homes) -> Self {
+        let scratch_at = (64 + homes.frame + 63) & !63;
+        let (asm, loans) = (Asm::new(), Loans::default());
+        Emitter { kernel, facts, homes, asm, scratch_at, uses_frame: false, loans, isa: PhantomData }
     }
 
-    /// The whole function; `None` where its frame would be too large.
-    pub fn function(mut self) -> Option<Vec<u8>> {
-        if self.scratch > LARGEST_FRAME {
-            return None;
-        }
-        let framed = self.homes.frame > 0 || self.kernel.buffers.iter().any(|b| b.size() == 1);
+    /// The whole function. Without a frame there is no scratch memory: then `uses_frame` tells whether it was missed.
+    fn function(&mut self, framed: bool) {
         for register in &self.homes.saved {
             put!(self, Push_r64, *register);
         }
@@ -59,13 +80,12 @@ impl<'a> Emitter<'a> {
             put!(self, Pop_r64, *register);
         }
         put!(self, Retnq);
-        self.asm.finish()
     }
 
     /// Makes room, aligned to whole vectors; the caller's stack pointer lies at its start.
     fn open_frame(&mut self) {
         put!(self, Mov_r64_rm64, Register::RAX, Register::RSP);
-        put!(self, Sub_rm64_imm32, Register::RSP, (self.scratch + SCRATCH) as i32);
+        put!(self, Sub_rm64_imm32, Register::RSP, (self.scratch_at + SCRATCH) as i32);
         put!(self, And_rm64_imm32, Register::RSP, -64);
         put!(self, Mov_rm64_r64, based(Register::RSP, 0), Register::RAX);
     }
@@ -91,13 +111,17 @@ impl<'a> Emitter<'a> {
         tails.into_iter().for_each(|tail| self.settle(tail));
     }
 
+    pub fn simd(&mut self, simd: Simd, args: &[Arg]) {
+        self.asm.op(I::code(simd), args);
+    }
+
     pub fn ty(&self, v: Value) -> Type {
         self.kernel.types[v.0 as usize]
     }
 }
 
 // ── homes ──
-impl Emitter<'_> {
+impl<I: Isa> Emitter<'_, I> {
     fn slot(at: i64) -> MemoryOperand {
         based(Register::RSP, at)
     }
@@ -105,7 +129,7 @@ impl Emitter<'_> {
     pub fn store_home(&mut self, class: Class, at: i64, from: Register) {
         let code = match class {
             Class::Gpr => Code::Mov_rm64_r64,
-            Class::Zmm => Code::EVEX_Vmovaps_zmmm512_k1z_zmm,
+            Class::Vector => I::code(Simd::Keep),
             Class::Mask => Code::VEX_Kmovw_m16_kr,
         };
         self.asm.op(code, &[Self::slot(at).into(), from.into()]);
@@ -115,10 +139,10 @@ impl Emitter<'_> {
     pub fn load_home(&mut self, class: Class, to: Register, home: Home) {
         match (class, home) {
             (Class::Gpr, Home::Reg(from)) => put!(self, Mov_r64_rm64, to, from),
-            (Class::Zmm, Home::Reg(from)) => put!(self, EVEX_Vmovaps_zmm_k1z_zmmm512, to, from),
+            (Class::Vector, Home::Reg(from)) => simd!(self, Move, to, from),
             (Class::Mask, Home::Reg(from)) => put!(self, VEX_Kmovw_kr_km16, to, from),
             (Class::Gpr, Home::Slot(at)) => put!(self, Mov_r64_rm64, to, Self::slot(at)),
-            (Class::Zmm, Home::Slot(at)) => put!(self, EVEX_Vmovaps_zmm_k1z_zmmm512, to, Self::slot(at)),
+            (Class::Vector, Home::Slot(at)) => simd!(self, Move, to, Self::slot(at)),
             (Class::Mask, Home::Slot(at)) => put!(self, VEX_Kmovw_kr_km16, to, Self::slot(at)),
             (_, Home::Pool(constant)) => self.materialise(constant, to),
             (_, Home::Nowhere) => {}
@@ -127,7 +151,7 @@ impl Emitter<'_> {
 
     pub fn materialise(&mut self, constant: Constant, to: Register) {
         match constant {
-            Constant::Word(0) => put!(self, EVEX_Vpxord_zmm_k1z_zmm_zmmm512b32, to, to, to),
+            Constant::Word(0) => self.clear(to),
             _ => {
                 let memory = self.pooled(constant);
                 self.load_operand(to, memory.into());
@@ -136,16 +160,21 @@ impl Emitter<'_> {
     }
 
     fn pooled(&mut self, constant: Constant) -> MemoryOperand {
-        match constant {
-            Constant::Word(word) => self.asm.word(word),
-            Constant::Lanes => self.asm.words(|l| l),
-            Constant::First(n) => self.mask_bits(((1u32 << n) - 1) as u16),
-        }
+        I::pooled(&mut self.asm, constant)
     }
 
-    /// A mask in memory.
-    pub fn mask_bits(&mut self, bits: u16) -> MemoryOperand {
-        self.asm.constant(&bits.to_le_bytes())
+    /// One word for every lane, as an operand.
+    pub fn word(&mut self, word: u32) -> MemoryOperand {
+        self.pooled(Constant::Word(word))
+    }
+
+    /// A word per lane, as an operand.
+    pub fn words(&mut self, lane: impl Fn(i32) -> i32) -> MemoryOperand {
+        self.asm.words(I::SHAPE.lanes, lane)
+    }
+
+    pub fn clear(&mut self, to: Register) {
+        simd!(self, IXor, to, to, to);
     }
 
     /// Brings a constant to its register, if it has one.
@@ -157,8 +186,8 @@ impl Emitter<'_> {
 }
 
 // ── operands ──
-impl Emitter<'_> {
-    /// A vector as the last operand of an instruction: a register, 64 bytes in memory, or one word for all lanes.
+impl<I: Isa> Emitter<'_, I> {
+    /// A vector as the last operand of an instruction: a register, as many bytes in memory, or one word for all lanes.
     pub fn operand(&mut self, v: Value) -> Arg {
         if let Form::Folded(address, splat) = self.facts.form(v) {
             let memory = self.address(&address, 4);
@@ -168,20 +197,22 @@ impl Emitter<'_> {
             Home::Reg(register) => register.into(),
             Home::Slot(at) => Self::slot(at).into(),
             Home::Pool(constant) => self.pooled(constant).into(),
-            Home::Nowhere => ZMMS[0].into(),
+            Home::Nowhere => self.scratch(0).into(),
         }
     }
 
-    /// A vector in a register: its own, or `scratch`.
-    pub fn zmm(&mut self, v: Value, scratch: Register) -> Register {
+    /// A vector in a register: its own, or scratch register `n`.
+    pub fn vector(&mut self, v: Value, n: usize) -> Register {
         let operand = self.operand(v);
-        self.in_register(operand, scratch)
+        self.in_register(operand, n)
     }
 
-    pub fn in_register(&mut self, operand: Arg, scratch: Register) -> Register {
+    /// An operand in a register; what is in memory goes to scratch register `n`.
+    pub fn in_register(&mut self, operand: Arg, n: usize) -> Register {
         if let Arg::Reg(register) = operand {
             return register;
         }
+        let scratch = self.scratch(n);
         self.load_operand(scratch, operand);
         scratch
     }
@@ -192,19 +223,20 @@ impl Emitter<'_> {
             _ if to.is_k() => put!(self, VEX_Kmovw_kr_km16, to, operand),
             Arg::Mem(memory) if memory.is_broadcast => {
                 let memory = MemoryOperand { is_broadcast: false, ..memory };
-                put!(self, EVEX_Vbroadcastss_zmm_k1z_xmmm32, to, memory);
+                simd!(self, Splat, to, memory);
             }
-            _ if operand != to.into() => put!(self, EVEX_Vmovups_zmm_k1z_zmmm512, to, operand),
+            _ if operand != to.into() => simd!(self, Load, to, operand),
             _ => {}
         }
     }
 
-    /// A mask in a register: its own, or `scratch`.
-    pub fn mask(&mut self, v: Value, scratch: Register) -> Register {
+    /// A mask in a register: its own, or scratch register `n` of masks.
+    pub fn mask(&mut self, v: Value, n: usize) -> Register {
         match self.homes.of(v) {
             Home::Reg(register) => register,
             home => {
-                self.load_home(Class::Mask, scratch, home);
+                let scratch = I::mask_scratch(self, n);
+                self.load_home(I::SHAPE.mask, scratch, home);
                 scratch
             }
         }
@@ -228,16 +260,21 @@ impl Emitter<'_> {
         }
     }
 
+    /// For results that go to the stack, and for moves from memory to memory.
+    pub fn first_scratch(&mut self, class: Class) -> Register {
+        match class {
+            Class::Gpr => Register::RAX,
+            Class::Vector => self.scratch(0),
+            Class::Mask => I::mask_scratch(self, 0),
+        }
+    }
+
     /// Runs `f` with the register that the result goes to, and stores it where the home is on the stack.
     pub fn define(&mut self, v: Value, class: Class, f: impl FnOnce(&mut Self, Register)) {
-        let scratch = match class {
-            Class::Gpr => Register::RAX,
-            Class::Zmm => ZMMS[0],
-            Class::Mask => MASKS[0],
-        };
         match self.homes.of(v) {
             Home::Reg(register) => f(self, register),
             Home::Slot(at) => {
+                let scratch = self.first_scratch(class);
                 f(self, scratch);
                 self.store_home(class, at, scratch);
             }
@@ -247,7 +284,7 @@ impl Emitter<'_> {
 }
 
 // ── statements ──
-impl Emitter<'_> {
+impl<I: Isa> Emitter<'_, I> {
     pub fn assign(&mut self, value: Value, op: &LaneOp) {
         match self.facts.form(value) {
             Form::Stored(class) => self.define(value, class, |e, to| e.op(value, op, to)),
@@ -265,9 +302,12 @@ impl Emitter<'_> {
             LaneOp::Load { address, access } => self.load(self.ty(value), address, access, to),
             LaneOp::Vec(op, args) => self.vec_op(*op, args, to),
             LaneOp::Compare(op, a, b) => self.compare(*op, *a, *b, to),
-            LaneOp::Select(m, a, b) => self.select(*m, *a, *b, to),
-            LaneOp::ToF32(v) => self.convert(*v, to),
-            LaneOp::ToI32(v) => self.truncate(*v, to),
+            LaneOp::Select(m, a, b) => I::select(self, *m, *a, *b, to),
+            LaneOp::ToF32(v) => {
+                let from = self.operand(*v);
+                simd!(self, ToFloat, to, from);
+            }
+            LaneOp::ToI32(v) => I::truncate(self, *v, to),
             LaneOp::Bitcast(v) => {
                 let from = self.operand(*v);
                 self.load_operand(to, from);

@@ -1,17 +1,18 @@
 //! What each value of a kernel is to the emitter, before any register is given out.
 
+use super::isa::{Shape, Touch};
 use crate::codegen::clif::mark_stores;
 use crate::lane::{Access, Address, Elem, Kernel, LaneOp, Stmt, Store, Type, Value, VecOp};
 use crate::ops::{Compare, DType};
 use std::collections::HashMap;
 
-/// Lanes of a register.
-pub const LANES: u16 = 16;
-
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Class {
+    /// A general register.
     Gpr,
-    Zmm,
+    /// A ymm or zmm register.
+    Vector,
+    /// A k register.
     Mask,
 }
 
@@ -42,19 +43,20 @@ pub enum Form {
 }
 
 /// Values beyond those of the kernel follow them: buffer pointers, the fault pointer, masks of partial accesses.
-pub struct Facts {
+pub struct Facts<'a> {
+    shape: &'a Shape,
     pub forms: Vec<Form>,
     uses: Vec<u32>,
     /// Number of values of the kernel, and of its buffers.
     values: usize,
     buffers: usize,
-    /// The mask of each partial count.
+    /// The mask of each count of lanes that is less than all.
     tails: HashMap<u16, Value>,
 }
 
 /// Whether the emitter takes a kernel: vectors of one register, no condition as data.
-pub fn accepts(kernel: &Kernel) -> bool {
-    let whole = kernel.types.iter().all(|ty| matches!(ty, Type::I64 | Type::Cond) || ty.lanes() == LANES);
+pub fn accepts(kernel: &Kernel, lanes: u16) -> bool {
+    let whole = kernel.types.iter().all(|ty| matches!(ty, Type::I64 | Type::Cond) || ty.lanes() == lanes);
     whole && body_accepted(kernel, &kernel.body)
 }
 
@@ -76,21 +78,22 @@ fn reach_fits(access: &Access) -> bool {
     !matches!(access, Access::Strided { stride, .. } if stride.unsigned_abs() > 1 << 24)
 }
 
-fn class(ty: Type) -> Class {
+fn class(ty: Type, shape: &Shape) -> Class {
     match ty {
         Type::I64 | Type::Cond => Class::Gpr,
-        Type::Vec(..) => Class::Zmm,
-        Type::Mask(_) => Class::Mask,
+        Type::Vec(..) => Class::Vector,
+        Type::Mask(_) => shape.mask,
     }
 }
 
-impl Facts {
-    pub fn new(kernel: &Kernel) -> Facts {
-        let mut forms: Vec<Form> = kernel.types.iter().map(|ty| Form::Stored(class(*ty))).collect();
+impl Facts<'_> {
+    pub fn new<'a>(kernel: &Kernel, shape: &'a Shape) -> Facts<'a> {
+        let mut forms: Vec<Form> = kernel.types.iter().map(|ty| Form::Stored(class(*ty, shape))).collect();
         let (values, buffers) = (forms.len(), kernel.buffers.len());
         forms.extend(vec![Form::Stored(Class::Gpr); buffers + 1]);
-        let mut facts = Facts { uses: vec![0; forms.len()], forms, values, buffers, tails: HashMap::new() };
-        facts.survey(&kernel.body);
+        let uses = vec![0; forms.len()];
+        let mut facts = Facts { shape, uses, forms, values, buffers, tails: HashMap::new() };
+        facts.survey(kernel, &kernel.body);
         facts.fold(kernel);
         facts
     }
@@ -108,18 +111,34 @@ impl Facts {
         Value((self.values + self.buffers) as u32)
     }
 
-    /// The mask of an access to `count` elements; `None` where it is to all lanes.
+    /// The mask of the first `count` lanes, where an access asks for it; `None` where that is all lanes.
     pub fn tail(&self, count: u16) -> Option<Value> {
         self.tails.get(&count).copied()
     }
 
-    /// Masks of partial accesses: count and value.
+    /// The mask that an access needs because of its count.
+    pub fn tail_of(&self, access: &Access, touch: Touch) -> Option<Value> {
+        self.masked_count(access, touch).and_then(|count| self.tail(count))
+    }
+
+    fn masked_count(&self, access: &Access, touch: Touch) -> Option<u16> {
+        let (count, touch) = match *access {
+            Access::Contiguous { count } => (count, touch),
+            Access::Strided { count, .. } if touch != Touch::Store => (count, Touch::Gather),
+            Access::Strided { count, .. } => (count, touch),
+            Access::Splat | Access::Indexed { .. } => return None,
+        };
+        (count > 0 && count < self.shape.lanes && (self.shape.masked)(count, touch)).then_some(count)
+    }
+
+    /// The masks of all partial accesses.
     pub fn tails(&self) -> impl Iterator<Item = Value> + '_ {
         self.tails.values().copied()
     }
 
-    pub fn is_used(&self, v: Value) -> bool {
-        self.uses[v.0 as usize] > 0
+    /// Whether code computes this value where it is defined.
+    pub fn is_computed(&self, v: Value) -> bool {
+        self.uses[v.0 as usize] > 0 && matches!(self.form(v), Form::Stored(_) | Form::Constant(..))
     }
 
     pub fn word(&self, v: Value) -> Option<u32> {
@@ -134,34 +153,34 @@ impl Facts {
     }
 
     /// Counts uses and takes note of constants.
-    fn survey(&mut self, body: &[Stmt]) {
+    fn survey(&mut self, kernel: &Kernel, body: &[Stmt]) {
         for stmt in body {
             for_uses(stmt, |v| self.count_use(v));
             match stmt {
                 Stmt::Let { value, op } => {
-                    if let Some(form) = form_of(op) {
+                    if let Some(form) = form_of(op, self.shape.mask) {
                         self.forms[value.0 as usize] = form;
                     }
-                    if let LaneOp::Load { access, .. } = op {
-                        self.note_tail(access);
+                    if let LaneOp::Load { address, access } = op {
+                        self.note_tail(access, load_touch(kernel, address));
                     }
                 }
-                Stmt::Store(s) => self.note_tail(&s.access),
-                Stmt::Loop(l) => self.survey(&l.body),
+                Stmt::Store(s) => self.note_tail(&s.access, Touch::Store),
+                Stmt::Loop(l) => self.survey(kernel, &l.body),
                 Stmt::If { then, otherwise, .. } => {
-                    self.survey(&then.body);
-                    self.survey(&otherwise.body);
+                    self.survey(kernel, &then.body);
+                    self.survey(kernel, &otherwise.body);
                 }
                 Stmt::Fault { .. } | Stmt::FaultIf { .. } => {}
             }
         }
     }
 
-    fn note_tail(&mut self, access: &Access) {
-        let (Access::Contiguous { count } | Access::Strided { count, .. }) = *access else { return };
-        if count > 0 && count < LANES && !self.tails.contains_key(&count) {
+    fn note_tail(&mut self, access: &Access, touch: Touch) {
+        let Some(count) = self.masked_count(access, touch) else { return };
+        if !self.tails.contains_key(&count) {
             self.tails.insert(count, Value(self.forms.len() as u32));
-            self.forms.push(Form::Constant(Class::Mask, Constant::First(count)));
+            self.forms.push(Form::Constant(self.shape.mask, Constant::First(count)));
             self.uses.push(1);
         }
     }
@@ -176,11 +195,15 @@ impl Facts {
 
     fn fold_body(&mut self, body: &[Stmt], plain: &impl Fn(&Address) -> bool) {
         let mut loads: HashMap<Value, (Address, bool)> = HashMap::new();
+        let foldable = |access: &Access| match *access {
+            Access::Splat => self.shape.broadcasts,
+            Access::Contiguous { count } => count == self.shape.lanes,
+            Access::Strided { .. } | Access::Indexed { .. } => false,
+        };
         for stmt in body {
             match stmt {
                 Stmt::Let { value, op: LaneOp::Load { address, access } } => {
-                    let whole = matches!(access, Access::Splat | Access::Contiguous { count: LANES });
-                    if whole && plain(address) && self.uses[value.0 as usize] == 1 {
+                    if foldable(access) && plain(address) && self.uses[value.0 as usize] == 1 {
                         loads.insert(*value, (*address, *access == Access::Splat));
                     }
                 }
@@ -201,14 +224,14 @@ impl Facts {
 }
 
 /// Forms that the operation alone decides.
-fn form_of(op: &LaneOp) -> Option<Form> {
+fn form_of(op: &LaneOp, mask: Class) -> Option<Form> {
     Some(match *op {
         LaneOp::IConst(n) => Form::Number(n),
         LaneOp::IndexCompare(op, a, b) => Form::Test(op, a, b),
-        LaneOp::FSplat(bits) => Form::Constant(Class::Zmm, Constant::Word(bits)),
-        LaneOp::ISplat(n) => Form::Constant(Class::Zmm, Constant::Word(n as u32)),
-        LaneOp::Lanes => Form::Constant(Class::Zmm, Constant::Lanes),
-        LaneOp::FirstLanes(n) => Form::Constant(Class::Mask, Constant::First(n)),
+        LaneOp::FSplat(bits) => Form::Constant(Class::Vector, Constant::Word(bits)),
+        LaneOp::ISplat(n) => Form::Constant(Class::Vector, Constant::Word(n as u32)),
+        LaneOp::Lanes => Form::Constant(Class::Vector, Constant::Lanes),
+        LaneOp::FirstLanes(n) => Form::Constant(mask, Constant::First(n)),
         _ => return None,
     })
 }
@@ -268,6 +291,11 @@ pub fn writes_early(op: &LaneOp) -> bool {
         op,
         LaneOp::ToI32(_) | LaneOp::Vec(VecOp::IMulHigh, _) | LaneOp::Load { access: Access::Indexed { .. }, .. }
     )
+}
+
+/// How a load from a buffer touches part of a vector.
+pub fn load_touch(kernel: &Kernel, address: &Address) -> Touch {
+    if is_byte(kernel.buffers[address.buffer as usize]) { Touch::LoadBytes } else { Touch::LoadWords }
 }
 
 /// Whether memory of this type holds bytes.

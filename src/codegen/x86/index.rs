@@ -1,8 +1,9 @@
 //! Index arithmetic in general registers, and its way to and from vectors. rax, rcx and rdx are free here.
 
 use super::asm::memory;
-use super::emit::{Emitter, ZMMS, put};
+use super::emit::{Emitter, put, simd};
 use super::facts::Form;
+use super::isa::Isa;
 use crate::lane::{IndexOp, Value};
 use crate::ops::Compare;
 use iced_x86::Register::{RAX, RCX, RDX};
@@ -31,7 +32,7 @@ fn set_code(op: Compare) -> Code {
     }
 }
 
-impl Emitter<'_> {
+impl<I: Isa> Emitter<'_, I> {
     pub fn index_op(&mut self, op: IndexOp, a: Value, b: Value, to: Register) {
         match op {
             IndexOp::Add => self.index_add(a, b, to),
@@ -158,7 +159,7 @@ impl Emitter<'_> {
 }
 
 // ── conditions ──
-impl Emitter<'_> {
+impl<I: Isa> Emitter<'_, I> {
     /// Compares; the result tells which comparison of the flags is the condition.
     pub fn test(&mut self, cond: Value) -> Compare {
         let Form::Test(op, a, b) = self.facts.form(cond) else { unreachable!("conditions are comparisons") };
@@ -182,7 +183,7 @@ impl Emitter<'_> {
         self.asm.op(set, &[Register::AL.into()]);
         put!(self, Movzx_r32_rm8, Register::EAX, Register::AL);
         put!(self, Neg_rm32, Register::EAX);
-        put!(self, VEX_Kmovw_kr_r32, to, Register::EAX);
+        I::mask_of_eax(self, to);
     }
 
     pub fn splat_cond(&mut self, cond: Value, to: Register) {
@@ -192,20 +193,20 @@ impl Emitter<'_> {
 }
 
 // ── vectors ──
-impl Emitter<'_> {
+impl<I: Isa> Emitter<'_, I> {
     pub fn first_lane(&mut self, v: Value, to: Register) {
-        let vector = self.zmm(v, ZMMS[0]);
-        put!(self, EVEX_Vmovd_rm32_xmm, Register::EAX, xmm(vector));
+        let vector = self.vector(v, 0);
+        simd!(self, FirstLane, Register::EAX, xmm(vector));
         put!(self, Movsxd_r64_rm32, to, Register::EAX);
     }
 
     pub fn splat_index(&mut self, v: Value, to: Register) {
         let x = self.gpr(v, RAX);
-        put!(self, EVEX_Vpbroadcastd_zmm_k1z_r32, to, x.full_register32());
+        I::splat_word(self, x.full_register32(), to);
     }
 }
 
-/// The first four lanes of a zmm register.
-pub fn xmm(zmm: Register) -> Register {
-    Register::XMM0 + zmm.number() as u32
+/// The first four lanes of a vector register.
+pub fn xmm(vector: Register) -> Register {
+    Register::XMM0 + vector.number() as u32
 }

@@ -4,7 +4,8 @@
 //! loop's end. A loop's carried value may have a gap between its last use in the body and the end, where the yield
 //! takes over; the results of an `if` are defined at the end of both arms. So a value has a list of spans.
 
-use super::facts::{Facts, Form, for_args, writes_early};
+use super::facts::{Facts, Form, for_args, load_touch, writes_early};
+use super::isa::Touch;
 use crate::lane::{Access, Address, Arm, Kernel, LaneOp, Loop, Stmt, Value, VecOp};
 
 /// Positions, both included.
@@ -40,14 +41,15 @@ pub fn lives(kernel: &Kernel, facts: &Facts) -> Lives {
     let n = facts.forms.len();
     let lives =
         Lives { spans: vec![vec![]; n], reads: vec![0.0; n], writes: vec![0.0; n], same: vec![], joins: vec![] };
-    let mut walk = Walk { facts, lives, at: 0, frequency: 1.0, depths: vec![0; n], loops: vec![] };
-    walk.entry(kernel);
+    let mut walk = Walk { kernel, facts, lives, at: 0, frequency: 1.0, depths: vec![0; n], loops: vec![] };
+    walk.entry();
     walk.body(&kernel.body);
     walk.lives
 }
 
 struct Walk<'a> {
-    facts: &'a Facts,
+    kernel: &'a Kernel,
+    facts: &'a Facts<'a>,
     lives: Lives,
     at: u32,
     frequency: f32,
@@ -58,13 +60,14 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// The position of the next statement; the emitter counts in the same way.
     fn next(&mut self) -> u32 {
         self.at += 1;
         2 * self.at
     }
 
-    fn entry(&mut self, kernel: &Kernel) {
-        let bases = (0..kernel.buffers.len()).map(|b| self.facts.base(b as u32));
+    fn entry(&mut self) {
+        let bases = (0..self.kernel.buffers.len()).map(|b| self.facts.base(b as u32));
         let all: Vec<_> = bases.chain([Value(0), Value(1), self.facts.fault()]).chain(self.facts.tails()).collect();
         all.into_iter().for_each(|v| self.define(v, 1));
     }
@@ -101,16 +104,13 @@ impl Walk<'_> {
         self.reads(self.facts.base(address.buffer), at);
     }
 
-    fn access(&mut self, address: &Address, access: &Access, at: u32) {
+    fn access(&mut self, address: &Address, access: &Access, touch: Touch, at: u32) {
         self.address(address, at);
-        match *access {
-            Access::Contiguous { count } | Access::Strided { count, .. } => {
-                if let Some(tail) = self.facts.tail(count) {
-                    self.reads(tail, at);
-                }
-            }
-            Access::Indexed { offsets, mask } => [offsets, mask].into_iter().for_each(|v| self.reads(v, at)),
-            Access::Splat => {}
+        if let Access::Indexed { offsets, mask } = *access {
+            [offsets, mask].into_iter().for_each(|v| self.reads(v, at));
+        }
+        if let Some(tail) = self.facts.tail_of(access, touch) {
+            self.reads(tail, at);
         }
     }
 
@@ -135,7 +135,7 @@ impl Walk<'_> {
             Stmt::Store(s) => {
                 let at = self.next();
                 self.reads(s.value, at);
-                self.access(&s.address, &s.access, at);
+                self.access(&s.address, &s.access, Touch::Store, at);
             }
             Stmt::Fault { mask: v } | Stmt::FaultIf { cond: v } => {
                 let at = self.next();
@@ -146,14 +146,13 @@ impl Walk<'_> {
     }
 
     fn assign(&mut self, value: Value, op: &LaneOp) {
-        let form = self.facts.form(value);
-        if !self.facts.is_used(value) || !matches!(form, Form::Stored(_) | Form::Constant(..)) {
+        if !self.facts.is_computed(value) {
             return;
         }
         let at = self.next();
         let read = if writes_early(op) { at + 1 } else { at };
         match op {
-            LaneOp::Load { address, access } => self.access(address, access, read),
+            LaneOp::Load { address, access } => self.access(address, access, load_touch(self.kernel, address), read),
             _ => for_args(op, |v| self.reads(v, read)),
         }
         self.define(value, at + 1);

@@ -1,15 +1,16 @@
 //! Moves that happen at once: carried values at the ends of loops, results of `if`.
 
 use super::alloc::Home;
-use super::emit::{Emitter, MASKS, ZMMS, put};
+use super::emit::{Emitter, put};
 use super::facts::{Class, Form};
+use super::isa::Isa;
 use crate::lane::Value;
 use iced_x86::Register;
 
 /// Class, target and source.
 pub type Move = (Class, Home, Home);
 
-impl Emitter<'_> {
+impl<I: Isa> Emitter<'_, I> {
     /// Gives each of `to` the value of its partner in `from`.
     pub fn transfer(&mut self, from: &[Value], to: &[Value]) {
         let (mut moves, mut numbers) = (vec![], vec![]);
@@ -35,7 +36,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// Each move waits until no other needs what its target holds; a circle is cut by a copy in a spare register.
+    /// Each move waits until no other needs what its target holds; a circle is cut by a copy elsewhere.
     pub fn parallel(&mut self, mut moves: Vec<Move>) {
         moves.retain(|(_, to, from)| *to != Home::Nowhere && to != from);
         while !moves.is_empty() {
@@ -47,9 +48,9 @@ impl Emitter<'_> {
                 }
                 None => {
                     let (class, held, _) = moves[0];
-                    let spare = spares(class)[1];
-                    self.load_home(class, spare, held);
-                    moves.iter_mut().filter(|m| m.2 == held).for_each(|m| m.2 = Home::Reg(spare));
+                    let waiting = self.waiting_home(class);
+                    self.move_one(class, waiting, held);
+                    moves.iter_mut().filter(|m| m.2 == held).for_each(|m| m.2 = waiting);
                 }
             }
         }
@@ -60,7 +61,7 @@ impl Emitter<'_> {
             (Home::Reg(register), _) => self.load_home(class, register, from),
             (Home::Slot(at), Home::Reg(register)) => self.store_home(class, at, register),
             (Home::Slot(at), _) => {
-                let spare = spares(class)[0];
+                let spare = self.first_scratch(class);
                 self.load_home(class, spare, from);
                 self.store_home(class, at, spare);
             }
@@ -81,14 +82,5 @@ impl Emitter<'_> {
         if let Home::Slot(at) = self.homes.of(v) {
             self.store_home(Class::Gpr, at, register);
         }
-    }
-}
-
-/// For a move from memory to memory, and for a circle.
-fn spares(class: Class) -> [Register; 2] {
-    match class {
-        Class::Gpr => [Register::RAX, Register::RCX],
-        Class::Zmm => [ZMMS[0], ZMMS[1]],
-        Class::Mask => MASKS,
     }
 }

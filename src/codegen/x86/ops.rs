@@ -2,111 +2,114 @@
 
 use super::alloc::Home;
 use super::asm::Arg;
-use super::emit::{Emitter, MASKS, ZMMS, put};
-use super::facts::is_float;
+use super::emit::{Emitter, simd};
 use super::index::xmm;
+use super::isa::Isa;
+use super::simd::Simd;
 use crate::lane::{LaneKind, TreeOp, Type, Value, VecOp};
 use crate::ops::Compare;
-use iced_x86::{Code, MemoryOperand, Register};
+use iced_x86::{Code, Register};
 
 /// How an operation is done.
 enum Way {
     /// One instruction of two arguments; true where they may change places.
-    Two(Code, bool),
+    Two(Simd, bool),
     /// One instruction of one argument.
-    One(Code),
+    One(Simd),
     /// One instruction of the argument and a control byte.
-    Control(Code, u8),
+    Control(Simd, u8),
     /// One instruction of the argument and a word in all lanes.
-    With(Code, u32),
+    With(Simd, u32),
     /// Lanes shifted by as many counts, and by one known count.
-    Shift(Code, Code),
-    /// Instructions on masks.
-    Masks(Code),
+    Shift(Simd, Simd),
+    /// An instruction on masks.
+    Masks(Simd),
     Special,
 }
 
 fn way(op: VecOp) -> Way {
     match op {
-        VecOp::FNeg => Way::With(Code::EVEX_Vpxord_zmm_k1z_zmm_zmmm512b32, 0x8000_0000),
-        VecOp::FAbs => Way::With(Code::EVEX_Vpandd_zmm_k1z_zmm_zmmm512b32, 0x7fff_ffff),
-        VecOp::FAdd => Way::Two(Code::EVEX_Vaddps_zmm_k1z_zmm_zmmm512b32_er, true),
-        VecOp::FSub => Way::Two(Code::EVEX_Vsubps_zmm_k1z_zmm_zmmm512b32_er, false),
-        VecOp::FMul => Way::Two(Code::EVEX_Vmulps_zmm_k1z_zmm_zmmm512b32_er, true),
-        VecOp::FDiv => Way::Two(Code::EVEX_Vdivps_zmm_k1z_zmm_zmmm512b32_er, false),
-        VecOp::FSqrt => Way::One(Code::EVEX_Vsqrtps_zmm_k1z_zmmm512b32_er),
-        VecOp::FRound => Way::Control(Code::EVEX_Vrndscaleps_zmm_k1z_zmmm512b32_imm8_sae, 8),
-        VecOp::FFloor => Way::Control(Code::EVEX_Vrndscaleps_zmm_k1z_zmmm512b32_imm8_sae, 9),
-        VecOp::FCeil => Way::Control(Code::EVEX_Vrndscaleps_zmm_k1z_zmmm512b32_imm8_sae, 10),
+        VecOp::FNeg => Way::With(Simd::BitXor, 0x8000_0000),
+        VecOp::FAbs => Way::With(Simd::BitAnd, 0x7fff_ffff),
+        VecOp::FAdd => Way::Two(Simd::Add, true),
+        VecOp::FSub => Way::Two(Simd::Sub, false),
+        VecOp::FMul => Way::Two(Simd::Mul, true),
+        VecOp::FDiv => Way::Two(Simd::Div, false),
+        VecOp::FSqrt => Way::One(Simd::Sqrt),
+        VecOp::FRound => Way::Control(Simd::Round, 8),
+        VecOp::FFloor => Way::Control(Simd::Round, 9),
+        VecOp::FCeil => Way::Control(Simd::Round, 10),
         // Of equal arguments, and where one is NaN, the second: what lane IR asks for.
-        VecOp::FMax => Way::Two(Code::EVEX_Vmaxps_zmm_k1z_zmm_zmmm512b32_sae, false),
-        VecOp::FMin => Way::Two(Code::EVEX_Vminps_zmm_k1z_zmm_zmmm512b32_sae, false),
-        VecOp::IAbs => Way::One(Code::EVEX_Vpabsd_zmm_k1z_zmmm512b32),
-        VecOp::IAdd => Way::Two(Code::EVEX_Vpaddd_zmm_k1z_zmm_zmmm512b32, true),
-        VecOp::ISub => Way::Two(Code::EVEX_Vpsubd_zmm_k1z_zmm_zmmm512b32, false),
-        VecOp::IMul => Way::Two(Code::EVEX_Vpmulld_zmm_k1z_zmm_zmmm512b32, true),
-        VecOp::IAnd => Way::Two(Code::EVEX_Vpandd_zmm_k1z_zmm_zmmm512b32, true),
-        VecOp::IOr => Way::Two(Code::EVEX_Vpord_zmm_k1z_zmm_zmmm512b32, true),
-        VecOp::IXor => Way::Two(Code::EVEX_Vpxord_zmm_k1z_zmm_zmmm512b32, true),
-        VecOp::INot => Way::With(Code::EVEX_Vpxord_zmm_k1z_zmm_zmmm512b32, u32::MAX),
-        VecOp::IShl => Way::Shift(Code::EVEX_Vpsllvd_zmm_k1z_zmm_zmmm512b32, Code::EVEX_Vpslld_zmm_k1z_zmmm512b32_imm8),
-        VecOp::IShr => Way::Shift(Code::EVEX_Vpsrlvd_zmm_k1z_zmm_zmmm512b32, Code::EVEX_Vpsrld_zmm_k1z_zmmm512b32_imm8),
-        VecOp::ISar => Way::Shift(Code::EVEX_Vpsravd_zmm_k1z_zmm_zmmm512b32, Code::EVEX_Vpsrad_zmm_k1z_zmmm512b32_imm8),
-        VecOp::MAnd => Way::Masks(Code::VEX_Kandw_kr_kr_kr),
-        VecOp::MOr => Way::Masks(Code::VEX_Korw_kr_kr_kr),
-        VecOp::MXor => Way::Masks(Code::VEX_Kxorw_kr_kr_kr),
-        VecOp::MNot => Way::Masks(Code::VEX_Knotw_kr_kr),
-        VecOp::Fma | VecOp::INeg | VecOp::IMulHigh => Way::Special,
+        VecOp::FMax => Way::Two(Simd::Max, false),
+        VecOp::FMin => Way::Two(Simd::Min, false),
+        VecOp::IAbs => Way::One(Simd::IAbs),
+        VecOp::IAdd => Way::Two(Simd::IAdd, true),
+        VecOp::ISub => Way::Two(Simd::ISub, false),
+        VecOp::IMul => Way::Two(Simd::IMul, true),
+        VecOp::IAnd => Way::Two(Simd::IAnd, true),
+        VecOp::IOr => Way::Two(Simd::IOr, true),
+        VecOp::IXor => Way::Two(Simd::IXor, true),
+        VecOp::INot => Way::With(Simd::IXor, u32::MAX),
+        VecOp::IShl => Way::Shift(Simd::IShl, Simd::IShlBy),
+        VecOp::IShr => Way::Shift(Simd::IShr, Simd::IShrBy),
+        VecOp::ISar => Way::Shift(Simd::ISar, Simd::ISarBy),
+        VecOp::MAnd => Way::Masks(Simd::MaskAnd),
+        VecOp::MOr => Way::Masks(Simd::MaskOr),
+        VecOp::MXor => Way::Masks(Simd::MaskXor),
+        VecOp::Fma | VecOp::INeg | VecOp::IMulHigh | VecOp::MNot => Way::Special,
     }
 }
 
-impl Emitter<'_> {
+impl<I: Isa> Emitter<'_, I> {
     pub fn vec_op(&mut self, op: VecOp, args: &[Value], to: Register) {
         match (way(op), args) {
-            (Way::Two(code, commutes), &[a, b]) => self.two(code, commutes, a, b, to),
-            (Way::One(code), &[a]) => {
+            (Way::Two(simd, commutes), &[a, b]) => self.two(simd, commutes, a, b, to),
+            (Way::One(simd), &[a]) => {
                 let a = self.operand(a);
-                self.asm.op(code, &[to.into(), a]);
+                self.simd(simd, &[to.into(), a]);
             }
-            (Way::Control(code, control), &[a]) => {
+            (Way::Control(simd, control), &[a]) => {
                 let a = self.operand(a);
-                self.asm.op(code, &[to.into(), a, control.into()]);
+                self.simd(simd, &[to.into(), a, control.into()]);
             }
-            (Way::With(code, word), &[a]) => {
-                let (a, word) = (self.zmm(a, ZMMS[0]), self.asm.word(word));
-                self.asm.op(code, &[to.into(), a.into(), word.into()]);
+            (Way::With(simd, word), &[a]) => {
+                let (a, word) = (self.vector(a, 0), self.word(word));
+                self.simd(simd, &[to.into(), a.into(), word.into()]);
             }
             (Way::Shift(by_lane, by_one), &[a, b]) => match self.facts.word(b) {
-                Some(count) => {
-                    let a = self.operand(a);
-                    self.asm.op(by_one, &[to.into(), a, (count.min(255) as u8).into()]);
-                }
+                Some(count) => I::shift(self, by_one, a, count.min(255) as u8, to),
                 None => self.two(by_lane, false, a, b, to),
             },
-            (Way::Masks(code), args) => self.masks(code, args, to),
-            (_, &[a, b, c]) => self.fma(a, b, c, to),
-            (_, &[a, b]) => self.multiply_high(a, b, to),
-            (_, args) => self.negate(args[0], to),
+            (Way::Masks(simd), &[a, b]) => {
+                let (a, b) = (self.mask(a, 0), self.mask(b, 1));
+                self.simd(simd, &[to.into(), a.into(), b.into()]);
+            }
+            (_, args) => self.special(op, args, to),
         }
     }
 
-    fn two(&mut self, code: Code, commutes: bool, a: Value, b: Value, to: Register) {
+    fn special(&mut self, op: VecOp, args: &[Value], to: Register) {
+        match (op, args) {
+            (VecOp::Fma, &[a, b, c]) => self.fma(a, b, c, to),
+            (VecOp::IMulHigh, &[a, b]) => self.multiply_high(a, b, to),
+            (VecOp::INeg, &[a]) => I::negate(self, a, to),
+            (VecOp::MNot, &[a]) => {
+                let a = self.mask(a, 0);
+                I::not(self, a, to);
+            }
+            _ => unreachable!("the verifier counts arguments"),
+        }
+    }
+
+    fn two(&mut self, simd: Simd, commutes: bool, a: Value, b: Value, to: Register) {
         let first = self.operand(a);
         let (first, b) = match first {
             Arg::Mem(_) if commutes => (self.operand(b), a),
             _ => (first, b),
         };
-        let first = self.in_register(first, ZMMS[0]);
+        let first = self.in_register(first, 0);
         let second = self.operand(b);
-        self.asm.op(code, &[to.into(), first.into(), second]);
-    }
-
-    fn masks(&mut self, code: Code, args: &[Value], to: Register) {
-        let mut operands = vec![Arg::from(to)];
-        for (v, scratch) in args.iter().zip(MASKS) {
-            operands.push(self.mask(*v, scratch).into());
-        }
-        self.asm.op(code, &operands);
+        self.simd(simd, &[to.into(), first.into(), second]);
     }
 
     /// The argument that shares the result's register decides the form; the one that is in memory comes last.
@@ -120,9 +123,9 @@ impl Emitter<'_> {
         self.load_operand(to, sum);
         let first = self.operand(a);
         let (first, b) = if matches!(first, Arg::Mem(_)) { (self.operand(b), a) } else { (first, b) };
-        let first = self.in_register(first, ZMMS[1]);
+        let first = self.in_register(first, 1);
         let second = self.operand(b);
-        put!(self, EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er, to, first, second);
+        simd!(self, Fma231, to, first, second);
     }
 
     /// `to = to * b + c`
@@ -130,156 +133,85 @@ impl Emitter<'_> {
         match (self.operand(b), self.operand(c)) {
             (Arg::Mem(_), Arg::Reg(c)) => {
                 let b = self.operand(b);
-                put!(self, EVEX_Vfmadd132ps_zmm_k1z_zmm_zmmm512b32_er, to, c, b);
+                simd!(self, Fma132, to, c, b);
             }
             _ => {
-                let b = self.zmm(b, ZMMS[1]);
+                let b = self.vector(b, 1);
                 let c = self.operand(c);
-                put!(self, EVEX_Vfmadd213ps_zmm_k1z_zmm_zmmm512b32_er, to, b, c);
+                simd!(self, Fma213, to, b, c);
             }
         }
-    }
-
-    fn negate(&mut self, a: Value, to: Register) {
-        let a = self.operand(a);
-        put!(self, EVEX_Vpxord_zmm_k1z_zmm_zmmm512b32, ZMMS[1], ZMMS[1], ZMMS[1]);
-        put!(self, EVEX_Vpsubd_zmm_k1z_zmm_zmmm512b32, to, ZMMS[1], a);
     }
 
     /// Products of even lanes and of odd lanes have 64 bits; their high halves are merged.
     fn multiply_high(&mut self, a: Value, b: Value, to: Register) {
-        let (a, b) = (self.zmm(a, ZMMS[1]), self.zmm(b, ZMMS[2]));
-        put!(self, EVEX_Vpmuludq_zmm_k1z_zmm_zmmm512b64, to, a, b);
-        put!(self, EVEX_Vpsrlq_zmm_k1z_zmmm512b64_imm8, to, to, 32u8);
-        put!(self, EVEX_Vpsrlq_zmm_k1z_zmmm512b64_imm8, ZMMS[1], a, 32u8);
-        put!(self, EVEX_Vpsrlq_zmm_k1z_zmmm512b64_imm8, ZMMS[2], b, 32u8);
-        put!(self, EVEX_Vpmuludq_zmm_k1z_zmm_zmmm512b64, ZMMS[1], ZMMS[1], ZMMS[2]);
-        let odd = self.mask_bits(0xaaaa);
-        put!(self, VEX_Kmovw_kr_km16, MASKS[0], odd);
-        let args = [to.into(), ZMMS[1].into()];
-        self.asm.masked(Code::EVEX_Vmovdqa32_zmm_k1z_zmmm512, &args, MASKS[0], false);
+        let (x, y) = (self.scratch(1), self.scratch(2));
+        let (a, b) = (self.vector(a, 1), self.vector(b, 2));
+        simd!(self, MulWide, to, a, b);
+        simd!(self, ShrWide, to, to, 32u8);
+        simd!(self, ShrWide, x, a, 32u8);
+        simd!(self, ShrWide, y, b, 32u8);
+        simd!(self, MulWide, x, x, y);
+        I::merge_odd(self, to, x);
     }
 }
 
 // ── comparisons ──
-
-/// Control bytes of `vcmpps` (ordered, but for "not equal") and `vpcmpd`.
-fn predicate(op: Compare, float: bool) -> u8 {
-    match (op, float) {
-        (Compare::Eq, _) => 0,
-        (Compare::Ne, _) => 4,
-        (Compare::Lt, true) => 0x11,
-        (Compare::Le, true) => 0x12,
-        (Compare::Gt, true) => 0x1e,
-        (Compare::Ge, true) => 0x1d,
-        (Compare::Lt, false) => 1,
-        (Compare::Le, false) => 2,
-        (Compare::Gt, false) => 6,
-        (Compare::Ge, false) => 5,
-    }
-}
-
-impl Emitter<'_> {
+impl<I: Isa> Emitter<'_, I> {
     pub fn compare(&mut self, op: Compare, a: Value, b: Value, to: Register) {
-        let ty = self.ty(a);
-        if matches!(ty, Type::Mask(_)) {
-            return self.compare_masks(op, a, b, to);
-        }
-        let first = self.zmm(a, ZMMS[0]);
-        let second = self.operand(b);
-        let control = predicate(op, is_float(ty));
-        if is_float(ty) {
-            put!(self, EVEX_Vcmpps_kr_k1_zmm_zmmm512b32_imm8_sae, to, first, second, control);
-        } else {
-            put!(self, EVEX_Vpcmpd_kr_k1_zmm_zmmm512b32_imm8, to, first, second, control);
+        match self.ty(a) {
+            Type::Mask(_) => self.compare_masks(op, a, b, to),
+            _ => I::compare(self, op, a, b, to),
         }
     }
 
     /// false < true
     fn compare_masks(&mut self, op: Compare, a: Value, b: Value, to: Register) {
-        let (a, b) = (self.mask(a, MASKS[0]), self.mask(b, MASKS[1]));
+        let (a, b) = (self.mask(a, 0), self.mask(b, 1));
         match op {
-            Compare::Eq => put!(self, VEX_Kxnorw_kr_kr_kr, to, a, b),
-            Compare::Ne => put!(self, VEX_Kxorw_kr_kr_kr, to, a, b),
-            Compare::Lt | Compare::Ge => put!(self, VEX_Kandnw_kr_kr_kr, to, a, b),
-            Compare::Gt | Compare::Le => put!(self, VEX_Kandnw_kr_kr_kr, to, b, a),
+            Compare::Eq => simd!(self, MaskXnor, to, a, b),
+            Compare::Ne => simd!(self, MaskXor, to, a, b),
+            Compare::Lt | Compare::Ge => simd!(self, MaskAndNot, to, a, b),
+            Compare::Gt | Compare::Le => simd!(self, MaskAndNot, to, b, a),
         }
         if matches!(op, Compare::Le | Compare::Ge) {
-            put!(self, VEX_Knotw_kr_kr, to, to);
+            I::not(self, to, to);
         }
-    }
-
-    pub fn select(&mut self, m: Value, a: Value, b: Value, to: Register) {
-        if matches!(self.ty(a), Type::Mask(_)) {
-            return self.select_masks(m, a, b, to);
-        }
-        let mask = self.mask(m, MASKS[0]);
-        if self.facts.word(b) == Some(0) {
-            let a = self.operand(a);
-            return match a {
-                Arg::Mem(memory) if memory.is_broadcast => {
-                    let one = MemoryOperand { is_broadcast: false, ..memory };
-                    self.asm.masked(Code::EVEX_Vbroadcastss_zmm_k1z_xmmm32, &[to.into(), one.into()], mask, true);
-                }
-                _ => self.asm.masked(Code::EVEX_Vmovups_zmm_k1z_zmmm512, &[to.into(), a], mask, true),
-            };
-        }
-        let otherwise = self.zmm(b, ZMMS[0]);
-        let then = self.operand(a);
-        let args = [to.into(), otherwise.into(), then];
-        self.asm.masked(Code::EVEX_Vblendmps_zmm_k1z_zmm_zmmm512b32, &args, mask, false);
-    }
-
-    /// `b ^ (m & (a ^ b))`
-    fn select_masks(&mut self, m: Value, a: Value, b: Value, to: Register) {
-        let [differ, other] = MASKS;
-        let (x, y) = (self.mask(a, differ), self.mask(b, other));
-        put!(self, VEX_Kxorw_kr_kr_kr, differ, x, y);
-        let m = self.mask(m, other);
-        put!(self, VEX_Kandw_kr_kr_kr, differ, differ, m);
-        let y = self.mask(b, other);
-        put!(self, VEX_Kxorw_kr_kr_kr, to, differ, y);
     }
 }
 
-// ── conversions ──
-impl Emitter<'_> {
-    pub fn convert(&mut self, v: Value, to: Register) {
-        let from = self.operand(v);
-        put!(self, EVEX_Vcvtdq2ps_zmm_k1z_zmmm512b32_er, to, from);
-    }
-
-    /// The instruction gives the smallest integer for all that does not fit; NaN and large values are put right.
-    pub fn truncate(&mut self, v: Value, to: Register) {
-        let from = self.zmm(v, ZMMS[1]);
-        let fits = MASKS[0];
-        put!(self, EVEX_Vcmpps_kr_k1_zmm_zmmm512b32_imm8_sae, fits, from, from, 7u8);
-        let args = [to.into(), from.into()];
-        self.asm.masked(Code::EVEX_Vcvttps2dq_zmm_k1z_zmmm512b32_sae, &args, fits, true);
-        let limit = self.asm.word(2f32.powi(31).to_bits());
-        put!(self, EVEX_Vcmpps_kr_k1_zmm_zmmm512b32_imm8_sae, fits, from, limit, predicate(Compare::Ge, true));
-        let most = self.asm.constant(&i32::MAX.to_le_bytes());
-        self.asm.masked(Code::EVEX_Vpbroadcastd_zmm_k1z_xmmm32, &[to.into(), most.into()], fits, false);
+/// Control bytes of `vcmpps`: ordered, but for "not equal".
+pub fn float_predicate(op: Compare) -> u8 {
+    match op {
+        Compare::Eq => 0,
+        Compare::Ne => 4,
+        Compare::Lt => 0x11,
+        Compare::Le => 0x12,
+        Compare::Gt => 0x1e,
+        Compare::Ge => 0x1d,
     }
 }
+
+/// The control byte of `vcmpps` that asks whether neither is NaN.
+pub const ORDERED: u8 = 7;
 
 // ── trees ──
 
 /// The instruction of a tree of vectors, and whether its arguments may change places.
-fn tree_code(op: TreeOp) -> (Code, bool) {
+fn tree_simd(op: TreeOp) -> (Simd, bool) {
     match op {
-        TreeOp::FAdd => (Code::EVEX_Vaddps_zmm_k1z_zmm_zmmm512b32_er, true),
-        TreeOp::FMul => (Code::EVEX_Vmulps_zmm_k1z_zmm_zmmm512b32_er, true),
-        TreeOp::FMax => (Code::EVEX_Vmaxps_zmm_k1z_zmm_zmmm512b32_sae, false),
-        TreeOp::FMin => (Code::EVEX_Vminps_zmm_k1z_zmm_zmmm512b32_sae, false),
-        TreeOp::IAdd => (Code::EVEX_Vpaddd_zmm_k1z_zmm_zmmm512b32, true),
-        TreeOp::IMul => (Code::EVEX_Vpmulld_zmm_k1z_zmm_zmmm512b32, true),
-        TreeOp::IMax => (Code::EVEX_Vpmaxsd_zmm_k1z_zmm_zmmm512b32, true),
-        TreeOp::IMin | TreeOp::MAnd | TreeOp::MOr => (Code::EVEX_Vpminsd_zmm_k1z_zmm_zmmm512b32, true),
+        TreeOp::FAdd => (Simd::Add, true),
+        TreeOp::FMul => (Simd::Mul, true),
+        TreeOp::FMax => (Simd::Max, false),
+        TreeOp::FMin => (Simd::Min, false),
+        TreeOp::IAdd => (Simd::IAdd, true),
+        TreeOp::IMul => (Simd::IMul, true),
+        TreeOp::IMax => (Simd::IMax, true),
+        TreeOp::IMin | TreeOp::MAnd | TreeOp::MOr => (Simd::IMin, true),
     }
 }
 
-impl Emitter<'_> {
+impl<I: Isa> Emitter<'_, I> {
     pub fn tree(&mut self, op: TreeOp, v: Value, to: Register) {
         match (op.kind(), op) {
             (LaneKind::Mask, TreeOp::MAnd) => self.tree_of_mask(Code::Setb_rm8, v, to),
@@ -288,29 +220,29 @@ impl Emitter<'_> {
         }
     }
 
-    /// `kortest` sets carry where all lanes are set, and zero where none is.
     fn tree_of_mask(&mut self, set: Code, v: Value, to: Register) {
-        let mask = self.mask(v, MASKS[0]);
-        put!(self, VEX_Kortestw_kr_kr, mask, mask);
+        let mask = self.mask(v, 0);
+        I::test(self, mask);
         self.splat_flags(set, to);
     }
 
     /// Each step pairs every lane l with l ± half: lane 0 is the result, and so are all where the operation commutes.
     fn tree_of_vector(&mut self, op: TreeOp, v: Value, to: Register) {
-        let (code, commutes) = tree_code(op);
-        let [sum, moved, _] = ZMMS;
-        let first = self.zmm(v, sum);
-        put!(self, EVEX_Vshuff32x4_zmm_k1z_zmm_zmmm512b32_imm8, moved, first, first, 0x4eu8);
-        self.asm.op(code, &[sum.into(), first.into(), moved.into()]);
-        put!(self, EVEX_Vshuff32x4_zmm_k1z_zmm_zmmm512b32_imm8, moved, sum, sum, 0xb1u8);
-        self.asm.op(code, &[sum.into(), sum.into(), moved.into()]);
-        put!(self, EVEX_Vpermilps_zmm_k1z_zmmm512b32_imm8, moved, sum, 0x4eu8);
-        self.asm.op(code, &[sum.into(), sum.into(), moved.into()]);
-        put!(self, EVEX_Vpermilps_zmm_k1z_zmmm512b32_imm8, moved, sum, 0xb1u8);
-        if commutes {
-            return self.asm.op(code, &[to.into(), sum.into(), moved.into()]);
+        let (simd, commutes) = tree_simd(op);
+        let (sum, moved) = (self.scratch(0), self.scratch(1));
+        let mut from = self.vector(v, 0);
+        for (code, control) in I::HALVES {
+            self.asm.op(*code, &[moved.into(), from.into(), from.into(), (*control).into()]);
+            self.simd(simd, &[sum.into(), from.into(), moved.into()]);
+            from = sum;
         }
-        self.asm.op(code, &[sum.into(), sum.into(), moved.into()]);
-        put!(self, EVEX_Vbroadcastss_zmm_k1z_xmmm32, to, xmm(sum));
+        simd!(self, Permute, moved, sum, 0x4eu8);
+        self.simd(simd, &[sum.into(), sum.into(), moved.into()]);
+        simd!(self, Permute, moved, sum, 0xb1u8);
+        if commutes {
+            return self.simd(simd, &[to.into(), sum.into(), moved.into()]);
+        }
+        self.simd(simd, &[sum.into(), sum.into(), moved.into()]);
+        simd!(self, SplatLane, to, xmm(sum));
     }
 }

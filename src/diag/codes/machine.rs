@@ -43,6 +43,19 @@ $ nnc train model.nn          # E0922: kernel `linear`: v5 has 6 lanes, not a mu
 ",
     },
     Explanation {
+        code: Code(923),
+        title: "machine code that this machine cannot run",
+        text: "\
+`--code` asks for AVX-512 or AVX2 on a machine without it.
+
+```
+$ nnc train mnist.nn --code avx512          # on a processor without AVX-512: E0923
+```
+
+Leave `--code` out: nnc takes the fastest form that the machine runs. All forms give the same bits.
+",
+    },
+    Explanation {
         code: Code(930),
         title: "out of memory",
         text: "\

@@ -63,7 +63,9 @@ fn conversions_and_trees() {
     check_op("bitcast", 1, LaneKind::F32, LaneKind::I32, 8);
     check_op("bitcast", 1, LaneKind::I32, LaneKind::F32, 8);
     for &(op, name) in TREE_OPS {
-        check_op(&format!("tree.{name}"), 1, op.kind(), op.kind(), 16);
+        for lanes in [4, 8, 16] {
+            check_op(&format!("tree.{name}"), 1, op.kind(), op.kind(), lanes);
+        }
     }
 }
 

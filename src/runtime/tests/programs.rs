@@ -1,6 +1,6 @@
 //! Step programs made by hand: barriers, shared state, updates, faults.
 
-use crate::codegen::{CodegenOptions, Stage, compile};
+use crate::codegen::{CodegenOptions, Form, Stage, compile};
 use crate::diag::Diagnostic;
 use crate::ops::{DType, Type};
 use crate::runtime::{Executable, Fault, Pool, RunOptions, SharedBytes, StateStore};
@@ -70,7 +70,8 @@ impl Builder {
         workers: usize,
         order: Option<&'static [usize]>,
     ) -> Result<Executable, Diagnostic> {
-        let compiled = compile(&self.0, &CodegenOptions { wide: false, threads: 2, profile: order.is_some() })?;
+        let compiled =
+            compile(&self.0, &CodegenOptions { form: Form::Portable, threads: 2, profile: order.is_some() })?;
         Executable::new(compiled, Arc::new(Pool::new(workers)), store, RunOptions { poison: true, order })
     }
 }
@@ -426,7 +427,7 @@ fn identical_kernels_are_compiled_once() {
     let [x, y, z] = [(); 3].map(|()| b.arena(f32s(4)));
     b.launch(0, &[x, y, z], false);
     b.launch(1, &[x, z, y], true);
-    let compiled = compile(&b.0, &CodegenOptions { wide: false, threads: 2, profile: false }).unwrap();
+    let compiled = compile(&b.0, &CodegenOptions { form: Form::Portable, threads: 2, profile: false }).unwrap();
     assert_eq!(compiled.distinct_kernels().len(), 2);
     assert_eq!(compiled.kernel(1).name, "scale");
     for (stage, text) in [(Stage::Lane, "fmul"), (Stage::Clif, "fmul"), (Stage::Asm, "ret")] {

@@ -38,8 +38,8 @@ fn check(text: &str, workers: usize) {
 fn compare(text: &str, data: Vec<BufferData>, workers: usize) {
     let clif = |lane: &lane::Kernel| codegen::machine(lane, isa::host().unwrap().as_ref()).unwrap();
     compare_with(text, data.clone(), workers, Target::CLIF, clif);
-    if let Some(target) = x86::host_target() {
-        compare_with(text, data, workers, target, |lane| harness::wide(lane, target));
+    for target in x86::TARGETS.into_iter().filter(|t| harness::runs_here(*t)) {
+        compare_with(text, data.clone(), workers, target, |lane| harness::wide(lane, target));
     }
 }
 

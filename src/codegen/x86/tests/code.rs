@@ -1,17 +1,17 @@
 //! The machine code itself: what the inner loop of a contraction must look like.
 
-use super::{emit, target};
+use super::{TARGETS, emit};
 use crate::codegen::disasm;
 use crate::lane::{Target, place, verify::verify};
 use crate::ops::DType;
 use crate::runtime::harness::{self, Noise, kernel};
 use crate::tile::{expand::expand, parse::parse};
 
-/// y = x · w: blocks of 6 rows and 64 columns.
+/// y = x · w: blocks of 6 rows and COLUMNS columns.
 const MATMUL: &str = "\
 kernel matmul(read x: f32[12, 256], read w: f32[256, 128], write y: f32[12, 128]) {
   par i0 in 0..12 by 6
-  par i1 in 0..128 by 64
+  par i1 in 0..128 by COLUMNS
   %0: f32[i0, i1] = const 0.0
   %2 = for i2 in 0..256 by 256 carry (%1 = %0) {
     %3: f32[i0, i2] = load x[i0 + row, i2 + col]
@@ -41,17 +41,20 @@ fn inner_loop(code: &str) -> Vec<&str> {
 
 #[test]
 fn accumulators_of_a_contraction_stay_in_registers() {
-    let Some(target) = target() else { return };
-    let lane = place::place(&expand(&parse(MATMUL).unwrap()), target);
-    verify(&lane).unwrap();
-    let code = disasm::x86(&emit(&lane, target).unwrap());
-    let body = inner_loop(&code);
-    let count = |name: &str| body.iter().filter(|l| l.contains(name)).count();
-    let steps = count("vfmadd231ps") / 24;
-    assert!(steps > 0 && count("vfmadd") == 24 * steps, "{code}");
-    assert_eq!(count("vmov"), 4 * steps, "one load per vector of w, no copies: {body:#?}");
-    assert_eq!(count("vbroadcastss"), 6 * steps, "one broadcast per row: {body:#?}");
-    assert!(!body.iter().any(|l| l.contains("rsp")), "no spills: {body:#?}");
+    for (target, vectors) in [(Target::AVX512, 4), (Target::AVX2, 2)] {
+        let columns = vectors * usize::from(target.lanes);
+        let kernel = parse(&MATMUL.replace("COLUMNS", &columns.to_string())).unwrap();
+        let lane = place::place(&expand(&kernel), target);
+        verify(&lane).unwrap();
+        let code = disasm::x86(&emit(&lane, target).unwrap());
+        let body = inner_loop(&code);
+        let count = |name: &str| body.iter().filter(|l| l.contains(name)).count();
+        let steps = count("vfmadd231ps") / (6 * vectors);
+        assert!(steps > 0 && count("vfmadd") == 6 * vectors * steps, "{code}");
+        assert_eq!(count("vmov"), vectors * steps, "one load per vector of w, no copies: {body:#?}");
+        assert_eq!(count("vbroadcastss"), 6 * steps, "one broadcast per row: {body:#?}");
+        assert!(!body.iter().any(|l| l.contains("rsp")), "no spills: {body:#?}");
+    }
 }
 
 /// Offsets that are no displacements, in elements and in bytes.
@@ -80,7 +83,7 @@ fn far_offsets() {
     }
 }
 
-/// What the emitter leaves to the other one.
+/// What the emitters leave to Cranelift.
 #[test]
 fn narrow_vectors_and_wide_strides_are_refused() {
     let text = "
@@ -88,8 +91,14 @@ kernel k(f32) points 1 {
   v2: f32x16 = load b0[v0 + 0] stride 3 count 4
   store b0[v0 + 0] count 4, v2
 }";
-    assert!(emit(&kernel(text), Target::AVX512).is_some());
-    assert_eq!(emit(&kernel(text), Target::AVX2), None);
-    assert_eq!(emit(&kernel(&text.replace("x16", "x8")), Target::AVX512), None);
-    assert_eq!(emit(&kernel(&text.replace("stride 3", "stride 99999999")), Target::AVX512), None);
+    let emitted = |from: &str, to: &str, target| emit(&kernel(&text.replace(from, to)), target).is_some();
+    for target in TARGETS {
+        assert!(emitted("", "", target));
+        assert!(!emitted("x16", "x4", target));
+        assert!(!emitted("stride 3", "stride 99999999", target));
+        assert!(!emitted("x16", "x12", target));
+    }
+    assert!(emitted("x16", "x8", Target::AVX2));
+    assert!(!emitted("x16", "x8", Target::AVX512));
+    assert!(!emitted("", "", Target::CLIF));
 }
