@@ -202,10 +202,10 @@ impl Facts<'_> {
         };
         for stmt in body {
             match stmt {
-                Stmt::Let { value, op: LaneOp::Load { address, access } } => {
-                    if foldable(access) && plain(address) && self.uses[value.0 as usize] == 1 {
-                        loads.insert(*value, (*address, *access == Access::Splat));
-                    }
+                Stmt::Let { value, op: LaneOp::Load { address, access } }
+                    if foldable(access) && plain(address) && self.uses[value.0 as usize] == 1 =>
+                {
+                    loads.insert(*value, (*address, *access == Access::Splat));
                 }
                 Stmt::Let { op: LaneOp::Vec(_, args), .. } => args.iter().for_each(|v| {
                     if let Some((address, splat)) = loads.get(v) {
