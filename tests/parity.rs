@@ -26,7 +26,8 @@ const DEFAULT: MachineOptions = MachineOptions {
 };
 
 /// The first prefixes that match name the group of a fixture, one test each.
-const GROUPS: [&str; 15] = [
+const GROUPS: [&str; 16] = [
+    "ctc_",
     "recurrent_rnn",
     "recurrent_lstm",
     "recurrent_gru",
@@ -97,6 +98,11 @@ fn near(fixture: &Fixture, what: &str, found: &[f64], expected: &[f64], toleranc
         None => Ok(()),
         Some(i) => Err(format!("{}: {what}[{i}]: {}, PyTorch has {}", fixture.name, found[i], expected[i])),
     }
+}
+
+#[test]
+fn connectionist_temporal_classification() {
+    check_group("ctc_");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 /// What PyTorch, Keras and NumPy call it, and the word for it here. One word may have several: what counts is which
 /// of them is a candidate.
-const FOREIGN: [(&str, &str); 74] = [
+const FOREIGN: [(&str, &str); 85] = [
     ("Linear", "Dense"),
     ("LazyLinear", "Dense"),
     ("LayerNormalization", "LayerNorm"),
@@ -23,6 +23,17 @@ const FOREIGN: [(&str, &str); 74] = [
     ("UpSampling2D", "upsample2d"),
     ("Upsample", "upsample2d"),
     ("Dropout2d", "Dropout"),
+    ("LSTM", "Lstm"),
+    ("LSTMCell", "Lstm"),
+    ("GRU", "Gru"),
+    ("GRUCell", "Gru"),
+    ("RNN", "SimpleRnn"),
+    ("SimpleRNN", "SimpleRnn"),
+    ("RNNCell", "SimpleRnn"),
+    ("hidden_size", "units"),
+    ("padding_idx", "padding"),
+    ("CTCLoss", "ctc_loss"),
+    ("multinomial", "categorical"),
     ("ReLU", "relu"),
     ("Swish", "silu"),
     ("swish", "silu"),

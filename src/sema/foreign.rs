@@ -1,4 +1,4 @@
-//! Habits from other systems: methods of tensors, modules before functions, `self`, layers that are not there yet.
+//! Habits from other systems: methods of tensors, modules before functions, `self`.
 
 use super::builtins;
 use super::checker::Checker;
@@ -10,16 +10,13 @@ use crate::syntax::ast::{self, Expr, ExprKind};
 /// Modules and objects that stand before a name elsewhere; here a name stands alone.
 const QUALIFIERS: [&str; 11] = ["self", "torch", "nn", "F", "np", "numpy", "jnp", "jax", "tf", "keras", "optim"];
 
-/// What has no counterpart yet.
-const RECURRENT: [&str; 8] = ["LSTM", "GRU", "RNN", "SimpleRNN", "LSTMCell", "GRUCell", "RNNCell", "Bidirectional"];
-
 impl Checker {
     /// `torch.relu` or `self.fc` where nothing is called `torch` or `self`.
     pub fn qualified(&mut self, base: &Expr, name: &ast::Name) -> Option<Diagnostic> {
         let root = root_name(base)?;
         let foreign = QUALIFIERS.contains(&&*root.text) && !self.is_defined(root);
         let span = Span { end: name.span.end, ..base.span };
-        foreign.then(|| unqualified(root, name, span, self.plain_name(name)))
+        foreign.then(|| unqualified(root, span, self.plain_name(name)))
     }
 
     /// The name as it is known here.
@@ -40,7 +37,7 @@ fn root_name(base: &Expr) -> Option<&ast::Name> {
     }
 }
 
-fn unqualified(root: &ast::Name, name: &ast::Name, span: Span, plain: Option<String>) -> Diagnostic {
+fn unqualified(root: &ast::Name, span: Span, plain: Option<String>) -> Diagnostic {
     let diag = Diagnostic::error(Code(101), format!("`{}` is not defined", root.text)).label(root.span, "not found");
     let diag = match &*root.text {
         "self" => diag.help("members are called by their name alone"),
@@ -48,18 +45,8 @@ fn unqualified(root: &ast::Name, name: &ast::Name, span: Span, plain: Option<Str
     };
     match plain {
         Some(plain) => diag.fix(span, &*plain, format!("write `{plain}`")),
-        None if RECURRENT.contains(&&*name.text) => diag.help(not_yet(&name.text)),
         None => diag,
     }
-}
-
-/// Help for a name that is missing because its time has not come.
-pub fn missing(name: &str) -> Option<String> {
-    RECURRENT.contains(&name).then(|| not_yet(name))
-}
-
-fn not_yet(name: &str) -> String {
-    format!("recurrent layers such as `{name}` are not supported yet")
 }
 
 /// `x.reshape(…)`: how it is written here.

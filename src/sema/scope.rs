@@ -302,10 +302,7 @@ impl Checker {
 fn unknown_name(name: &ast::Name, found: Option<String>) -> Diagnostic {
     let diag = Diagnostic::error(Code(101), format!("`{}` is not defined", name.text));
     let diag = diag.label(name.span, "not found in this scope");
-    match super::foreign::missing(&name.text) {
-        Some(help) => diag.help(help),
-        None => did_you_mean(diag, name.span, found),
-    }
+    did_you_mean(diag, name.span, found)
 }
 
 fn unbound_dimension(name: &ast::Name) -> Diagnostic {

@@ -2,6 +2,7 @@
 
 mod attention;
 mod codes;
+mod ctc;
 mod definitions;
 mod loops;
 mod recurrent;

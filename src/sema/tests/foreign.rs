@@ -26,6 +26,10 @@ fn names_of_other_systems_are_translated() {
         ("fc = Dense(out_features: 10)", "fc(x)"),
         ("fc = Dense(10)", "self.fc(x)"),
         ("norm = LayerNormalization()", "norm(x)"),
+        ("rnn = LSTM(10)", "rnn(x[:, _, :]).last"),
+        ("rnn = nn.GRU(10)", "rnn(x[:, _, :]).last"),
+        ("rnn = SimpleRnn(hidden_size: 10)", "rnn(x[:, _, :]).last"),
+        ("embed = Embedding(10, 2, padding_idx: 0)", "embed(i32(x))"),
         ("norm = BatchNorm2d()", "norm(x)"),
         ("fc = Dense(10)", "F.relu(fc(x))"),
         ("fc = Dense(10)", "fc(x) |> torch.nn.functional.relu"),
@@ -57,14 +61,6 @@ fn methods_of_tensors_are_functions() {
         let text = net("", body).replace("}  x", "}\n x");
         let (found, help, _) = told(&text);
         assert!(found == code && help.contains(part), "{text}: {found} {help}");
-    }
-}
-
-#[test]
-fn recurrent_layers_are_not_there_yet() {
-    for layer in ["LSTM", "nn.GRU"] {
-        let (code, help, fixed) = told(&net(&format!("cell = {layer}(10)"), "cell(x)"));
-        assert!(code == 101 && help.contains("not supported yet") && fixed.is_none(), "{help}");
     }
 }
 
