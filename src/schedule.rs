@@ -174,6 +174,20 @@ impl Arg {
 }
 
 impl StepProgram {
+    /// Without kernels, buffers and anything to do.
+    pub fn new(name: impl Into<String>) -> StepProgram {
+        StepProgram {
+            name: name.into(),
+            kernels: vec![],
+            items: vec![],
+            buffers: vec![],
+            arena_bytes: 0,
+            constants: vec![],
+            inputs: vec![],
+            outputs: vec![],
+        }
+    }
+
     /// All launches in the order of the text: the numbers by which faults and profiles name them.
     pub fn launches(&self) -> Vec<&Launch> {
         launches(&self.items)

@@ -98,6 +98,16 @@ pub struct Inst<D = usize> {
     pub origin: Origin,
 }
 
+impl<D> Inst<D> {
+    /// The name of an input; `None` for anything else.
+    pub fn input_name(&self) -> Option<&str> {
+        match &self.op {
+            Op::Input { name } => Some(name),
+            _ => None,
+        }
+    }
+}
+
 /// A function: instructions in execution order. Values are defined once, before use. Inputs are `Op::Input`
 /// instructions whose role stands in [`Graph::roles`].
 #[derive(Clone, PartialEq, Debug)]

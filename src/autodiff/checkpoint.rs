@@ -52,7 +52,7 @@ fn over_chunks(b: &mut Builder, scan: &Scan, steps: usize, chunks: usize, first:
         [next, ys]
     });
     let ys = results.split_off(scan.inits.len());
-    results.extend(ys.into_iter().map(|y| b.reshape(y, &merged(&b.shape(y)))));
+    results.extend(ys.into_iter().map(|y| b.merge_leading(y)));
     results
 }
 
@@ -106,10 +106,6 @@ fn in_chunks(b: &mut Builder, x: Value, from: usize, chunks: usize, steps: usize
     let part = rows(b, x, from, chunks * steps);
     let shape = [&[chunks, steps], &b.shape(x)[1..]].concat();
     b.reshape(part, &shape)
-}
-
-fn merged(shape: &[usize]) -> Vec<usize> {
-    [&[shape[0] * shape[1]], &shape[2..]].concat()
 }
 
 fn concat(b: &mut Builder, parts: [Value; 2]) -> Value {

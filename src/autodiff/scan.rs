@@ -22,8 +22,9 @@ pub fn visit(sweep: &mut Sweep, at: usize, inst: &Inst) {
     if *scan.length == 0 {
         return skip(sweep, &scan);
     }
-    let through = Through::of(&scan, sweep);
-    let joint = Joint::new(&scan, &through, sweep);
+    let active = flow::active_inside(&scan, &sweep.active);
+    let through = Through::of(&scan, &active, sweep);
+    let joint = Joint::new(&scan, &active, &through, sweep);
     let saved = joint.saved(&scan);
     let stacked = extend(sweep.b.graph, at, &joint, &saved);
     let results = backward(sweep, &scan, &through, &joint, &saved, &stacked);
@@ -50,15 +51,15 @@ struct Through {
 }
 
 impl Through {
-    fn of(scan: &Scan, sweep: &Sweep) -> Through {
-        let active = flow::active_inside(scan, &sweep.active);
+    /// `active` are the active values of the body.
+    fn of(scan: &Scan, active: &Values, sweep: &Sweep) -> Through {
         let wanted = flow::wanted_inside(scan, &sweep.adjoints.keys().copied().collect());
         let both = |values: Vec<Value>| -> Vec<usize> {
             (0..values.len()).filter(|&n| active.contains(&values[n]) && wanted.contains(&values[n])).collect()
         };
         let slices = scan.slices();
         let has_adjoint = |n: &usize| active.contains(&slices[*n]) && sweep.adjoints.contains_key(&scan.ys[*n]);
-        let carries = carried(scan, &active, &wanted);
+        let carries = carried(scan, active, &wanted);
         let ys = (0..slices.len()).filter(has_adjoint).collect();
         Through { carries, consts: both(scan.const_inputs()), xs: both(scan.slice_inputs()), ys }
     }
@@ -89,8 +90,7 @@ fn pick<T: Copy>(items: &[T], numbers: &[usize]) -> Vec<T> {
 }
 
 impl Joint {
-    fn new(scan: &Scan, through: &Through, outer: &Sweep) -> Joint {
-        let inside = flow::active_inside(scan, &outer.active);
+    fn new(scan: &Scan, inside: &Values, through: &Through, outer: &Sweep) -> Joint {
         let wrt: Vec<Value> = scan.body.inputs.iter().map(|(v, _)| *v).filter(|v| inside.contains(v)).collect();
         let mut graph = unfolded(scan.body.clone(), &wrt);
         let forward = graph.insts.len();

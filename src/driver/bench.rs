@@ -7,7 +7,7 @@ use crate::schedule::Launch;
 use crate::sema::model::{Phase, PhaseKind};
 use crate::train::fit::phase_of;
 use crate::train::metrics::Metrics;
-use crate::train::phases::{Compile, PhaseRunner, Scalars, Sources, errors};
+use crate::train::phases::{PhaseRunner, Scalars, Sources, errors};
 use std::time::Instant;
 
 pub struct Timing {
@@ -28,7 +28,7 @@ const WARM_UP: u64 = 50;
 pub fn steps(run: &Run, seconds: f64) -> Result<Timing, Diagnostic> {
     let phase = phase_of(run.train, PhaseKind::Step).ok_or_else(|| crate::train::fit::errors::no_step(run.train))?;
     let sources = Sources::open(run.model(), &run.program_folder())?;
-    let compile: Box<Compile> = Box::new(|p, sizes| run.compiler.compile(p, sizes));
+    let compile = run.compiler.for_phases();
     let mut runner = PhaseRunner::new(phase, &sources, &compile)?;
     let mut rows = vec![];
     runner.epoch(None).rows(0, &mut rows);

@@ -13,6 +13,7 @@ use crate::runtime::{Executable, Pool, RunOptions, StateStore};
 use crate::schedule::{self, StepProgram};
 use crate::sema::model::{Param, ParamKind, Phase, Sizes};
 use crate::tensor::{Graph, InputRole, Origin};
+use crate::train::phases::Compile;
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -95,6 +96,11 @@ impl Compiler {
         }
         let graph = tensor(&phase.graph, &phase.bindings(sizes))?;
         self.finish(optimized(graph)?)
+    }
+
+    /// The same, as a function.
+    pub fn for_phases(&self) -> Box<Compile<'_>> {
+        Box::new(|phase, sizes| self.compile(phase, sizes))
     }
 
     /// Compiles the graph that computes the first values of the parameters.

@@ -2,12 +2,13 @@
 
 use super::compile::{internal, tensor};
 use crate::diag::Diagnostic;
-use crate::ops::{DType, Op, Type};
+use crate::ops::{DType, Type};
 use crate::pass::{FOLDED, run_interpreted};
 use crate::passes::{GRAD, OPT};
 use crate::sema::model::Phase;
 use crate::tensor::data::{Data, Tensor};
-use crate::tensor::{Graph, InputRole};
+use crate::tensor::{Graph, InputRole, Inst, Value};
+use std::collections::HashMap;
 
 /// The interpreter is slow: a few rows of each column, and batches of no more.
 const ROWS: usize = 4;
@@ -24,12 +25,12 @@ pub fn check(phase: &Phase, batch: usize) -> Result<(), Diagnostic> {
 }
 
 fn made_up(graph: &Graph) -> Vec<(String, Tensor)> {
-    let input = |(value, role): &(crate::tensor::Value, InputRole)| {
-        let inst = graph.insts.iter().find(|i| i.results.contains(value)).expect("inputs are defined");
-        let Op::Input { name } = &inst.op else { unreachable!("an input is an input") };
-        (name.clone(), values(graph.ty(*value), *role))
+    let roles: HashMap<Value, InputRole> = graph.inputs.iter().copied().collect();
+    let input = |inst: &Inst| {
+        let value = inst.results[0];
+        Some((inst.input_name()?.into(), values(graph.ty(value), roles[&value])))
     };
-    graph.inputs.iter().map(input).collect()
+    graph.insts.iter().filter_map(input).collect()
 }
 
 /// Positive floats below 1, since a variance must not be negative; 1 for scalars such as the step; elsewhere 0 and 1, which

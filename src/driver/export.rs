@@ -26,9 +26,14 @@ impl Session {
     /// The file with the weights of a run.
     pub fn checkpoint(&self, from: Option<&Path>) -> Result<PathBuf, Diagnostic> {
         match from {
-            Some(path) if path.is_dir() => Ok(RunFolder { path: path.into() }.kept()),
-            Some(path) => Ok(path.into()),
-            None => Ok(RunFolder::latest(Path::new("runs"), &self.stem()).ok_or_else(errors::no_run)?.kept()),
+            Some(path) if !path.is_dir() => Ok(path.into()),
+            folder => Ok(self.run_folder(folder)?.kept()),
         }
+    }
+
+    /// The given folder, or that of the program's latest run.
+    pub fn run_folder(&self, given: Option<&Path>) -> Result<RunFolder, Diagnostic> {
+        let latest = || RunFolder::latest(Path::new("runs"), &self.stem());
+        given.map(|path| RunFolder { path: path.into() }).or_else(latest).ok_or_else(errors::no_run)
     }
 }

@@ -10,7 +10,7 @@ use crate::train::console::note;
 use crate::train::data::DataSet;
 use crate::train::fit::{Ended, Fit, Scores, phase_of, run_all};
 use crate::train::folder::RunFolder;
-use crate::train::phases::{Compile, PhaseRunner, Scalars, Sources, set_scalars};
+use crate::train::phases::{PhaseRunner, Scalars, Sources, set_scalars};
 use crate::train::{interrupt, predict, state, weights};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -77,10 +77,7 @@ impl<'s> Run<'s> {
                 run.load(&run.folder.last())?;
             }
             Start::Kept(folder) => {
-                run.folder = match folder {
-                    Some(path) => RunFolder { path },
-                    None => RunFolder::latest(Path::new("runs"), &session.stem()).ok_or_else(errors::no_run)?,
-                };
+                run.folder = session.run_folder(folder.as_deref())?;
                 run.load(&run.folder.kept())?;
             }
         }
@@ -150,7 +147,7 @@ impl<'s> Run<'s> {
 
     /// What can be known of all phases before anything is written: their splits, and their batches.
     fn check_data(&self, sources: &Sources) -> Result<(), Diagnostic> {
-        let compile: Box<Compile> = Box::new(|p, sizes| self.compiler.compile(p, sizes));
+        let compile = self.compiler.for_phases();
         let mut phases = self.train.phases.iter().filter(|p| p.kind != PhaseKind::Predict);
         phases.try_for_each(|phase| PhaseRunner::new(phase, sources, &compile).map(drop))
     }
@@ -176,7 +173,7 @@ impl<'s> Run<'s> {
         }
         note(format_args!("run {}", self.folder().display()));
         self.say_left_out(&sources);
-        let compile: Box<Compile> = Box::new(|p, sizes| self.compiler.compile(p, sizes));
+        let compile = self.compiler.for_phases();
         let model = &session.model;
         let progress = self.progress.clone();
         let mut fit = Fit::new(model, self.train, self.state(), &self.folder, &sources, &compile, progress)?;
@@ -196,7 +193,7 @@ impl<'s> Run<'s> {
             return Err(errors::no_phase(self.train, kind));
         }
         let sources = Sources::open(&self.session.model, &self.session.folder())?;
-        let compile: Box<Compile> = Box::new(|p, sizes| self.compiler.compile(p, sizes));
+        let compile = self.compiler.for_phases();
         let mut results = vec![];
         for phase in phases {
             let mut runner = PhaseRunner::new(phase, &sources, &compile)?;
@@ -218,7 +215,7 @@ impl<'s> Run<'s> {
         let mut sets = self.session.model.data.iter().map(|d| (d, predict::columns(phase, &d.name)));
         let (data, columns) = sets.find(|(_, c)| !c.is_empty()).ok_or_else(|| errors::no_columns(phase))?;
         let set = DataSet::open_columns(data, path, &columns)?;
-        let compile: Box<Compile> = Box::new(|p, sizes| self.compiler.compile(p, sizes));
+        let compile = self.compiler.for_phases();
         predict::run(phase, data, &set, part, &compile, self.scalars(), print)
     }
 

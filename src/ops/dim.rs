@@ -11,7 +11,8 @@ mod poly;
 #[cfg(test)]
 mod tests;
 
-pub use compare::Verdict;
+pub use compare::{Verdict, lcm};
+pub use poly::gcd;
 
 use super::Extent;
 use poly::{Atom, Poly};

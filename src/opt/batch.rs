@@ -245,14 +245,8 @@ fn take(b: &mut Builder, axis: usize, args: &[Outside], whole: Type) -> Value {
 
 /// Steps and batch as one batch.
 fn conv(b: &mut Builder, op: &Op, args: &[Value], whole: Type) -> Value {
-    let x = merged(b, args[0]);
+    let x = b.merge_leading(args[0]);
     let shape = [&[whole.shape[0] * whole.shape[1]], &whole.shape[2..]].concat();
     let y = b.op(op.clone(), &[x, args[1]], Type::new(whole.dtype, shape));
     b.reshape(y, &whole.shape)
-}
-
-/// The first two axes as one.
-pub fn merged(b: &mut Builder, x: Value) -> Value {
-    let shape = b.shape(x);
-    b.reshape(x, &[&[shape[0] * shape[1]], &shape[2..]].concat())
 }

@@ -81,15 +81,6 @@ fn updates(graph: &Graph) -> Vec<(Value, Value)> {
     renewed.filter_map(|o| inputs.get(o.name.as_str()).map(|old| (o.value, *old))).collect()
 }
 
-impl Inst {
-    fn input_name(&self) -> Option<&str> {
-        match &self.op {
-            Op::Input { name } => Some(name),
-            _ => None,
-        }
-    }
-}
-
 impl crate::tensor::Output {
     fn weight(&self) -> Option<Value> {
         match self.role {

@@ -3,6 +3,7 @@
 //! A [`Lin`] is a sum of atoms with coefficients. Division and remainder cancel where the ranges of the axes prove it,
 //! so that a reshape between two row-major tensors disappears, and a merged axis splits only where it must.
 
+use crate::ops::dim::gcd;
 use crate::tile;
 
 /// An iteration axis: `0..size`.
@@ -206,10 +207,6 @@ impl Atom {
             Atom::Axis(_) => vec![],
         }
     }
-}
-
-fn gcd(a: i64, b: i64) -> i64 {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// An element of a tensor: its index along each dimension, and the row-major offset. Both are kept, since a

@@ -54,17 +54,7 @@ struct Planner {
 
 impl Planner {
     fn new(name: &str, target: Target) -> Planner {
-        let program = StepProgram {
-            name: name.to_owned(),
-            kernels: vec![],
-            items: vec![],
-            buffers: vec![],
-            arena_bytes: 0,
-            constants: vec![],
-            inputs: vec![],
-            outputs: vec![],
-        };
-        Planner { target, program, spots: vec![], known: HashMap::new() }
+        Planner { target, program: StepProgram::new(name), spots: vec![], known: HashMap::new() }
     }
 
     /// Plans a graph, the phase's own or the body of the loop `depth - 1`. `storage` has the inputs, and those results

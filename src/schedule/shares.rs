@@ -9,7 +9,7 @@
 mod cuts;
 
 use super::{Arg, Item, Launch, Loop, Shares, StepProgram, launches, loops};
-use crate::tile::footprint::Footprint;
+use crate::tile::footprint::{Footprint, hull};
 use crate::tile::{Access, Kernel};
 use cuts::{Cuts, Profile};
 use std::collections::BTreeMap;
@@ -106,14 +106,6 @@ fn ascend(first: &[Range<usize>], second: &[Range<usize>]) -> bool {
         end = if a.is_empty() { end } else { end.max(a.end) };
         b.is_empty() || end <= b.start
     })
-}
-
-fn hull(a: &Range<usize>, b: &Range<usize>) -> Range<usize> {
-    match (a.is_empty(), b.is_empty()) {
-        (true, _) => b.clone(),
-        (_, true) => a.clone(),
-        _ => a.start.min(b.start)..a.end.max(b.end),
-    }
 }
 
 fn each_launch(items: &mut [Item], f: &mut impl FnMut(&mut Launch)) {

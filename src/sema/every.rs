@@ -5,6 +5,7 @@ use super::emit::Checked;
 use super::model::Unit;
 use super::phase::PhaseState;
 use super::value::Value;
+use crate::ops::dim::lcm;
 use crate::ops::{Binary, Compare, Unary};
 use crate::source::Span;
 use crate::syntax::ast;
@@ -26,7 +27,7 @@ impl Checker {
         let before = self.graph.current.clone();
         let reported = self.phase.as_ref().map(Counts::of).unwrap_or_default();
         let outer = self.train.period;
-        self.train.period = lcm(outer, count_value.unwrap_or(1).max(1));
+        self.train.period = both(outer, count_value.unwrap_or(1).max(1));
         self.run_block(body);
         self.train.period = outer;
         let Some(n) = count_value else { return };
@@ -55,12 +56,8 @@ impl Checker {
 }
 
 /// The steps at which both of two periods are due. Saturates: what is never due in 2^31 steps needs no exact number.
-fn lcm(a: i64, b: i64) -> i64 {
-    let (mut x, mut y) = (a, b);
-    while y != 0 {
-        (x, y) = (y, x % y);
-    }
-    (a / x).saturating_mul(b).min(i64::from(i32::MAX))
+fn both(a: i64, b: i64) -> i64 {
+    lcm(a.unsigned_abs(), b.unsigned_abs()).min(i32::MAX as u64) as i64
 }
 
 /// How much a phase had reported before a block.

@@ -6,6 +6,7 @@
 use super::checker::{Checker, GraphKind};
 use super::layer::join;
 use super::model::ParamKind;
+use super::optimizer::below;
 use super::param::same_type;
 use super::scope::{BoundDim, Frame, Owner};
 use super::terms::collect_capitals;
@@ -151,7 +152,6 @@ impl Checker {
     /// `reorder(instance, parents)`: row i of each state below the instance becomes its row `parents[i]`.
     pub fn eval_reorder(&mut self, args: Vec<CallArg>, span: Span) -> Value {
         let (id, parents) = match &args[..] {
-            args if args.iter().any(|a| a.value.is_error()) => return Value::Error,
             [CallArg { value: Value::Instance(id), .. }, CallArg { value, .. }] => {
                 (*id, self.emit(span).operand(value, DType::I32))
             }
@@ -159,9 +159,8 @@ impl Checker {
         };
         let Value::Tensor(parents) = self.settle(parents.map(Value::Tensor)) else { return Value::Error };
         let prefix = self.instances[id.0 as usize].path.clone();
-        let below = |path: &str| prefix.is_empty() || path.strip_prefix(&*prefix).is_some_and(|p| p.starts_with('.'));
         let paths: Vec<Rc<str>> =
-            self.graph.memories.iter().map(|m| m.path.clone()).filter(|path| below(path)).collect();
+            self.graph.memories.iter().map(|m| m.path.clone()).filter(|path| below(path, &prefix)).collect();
         if paths.is_empty() {
             return self.report(nothing_to_reorder(span, &prefix));
         }

@@ -282,7 +282,7 @@ impl Checker {
     /// The input of this name, for state that was read for the first time.
     fn input_of(&self, path: &str) -> Option<tensor::Value> {
         let graph = &self.graph.emit.graph;
-        graph.insts.iter().find(|i| matches!(&i.op, Op::Input { name } if name == path)).map(|i| i.results[0])
+        graph.insts.iter().find(|i| i.input_name() == Some(path)).map(|i| i.results[0])
     }
 
     /// What a bare name means in an optimizer, schedule or initializer.

@@ -24,6 +24,15 @@ impl Load {
         }
     }
 
+    /// The first line with a pattern on one side that fits the name: its number, the pattern's place in it, and what the
+    /// holes stand for.
+    pub fn fit(&self, name: &str, side: impl Fn(&Line) -> &[Pattern]) -> Option<(usize, usize, Captures)> {
+        self.lines.iter().enumerate().find_map(|(number, line)| {
+            let mut patterns = side(line).iter().enumerate();
+            patterns.find_map(|(place, pattern)| Some((number, place, pattern.captures(name)?)))
+        })
+    }
+
     /// The path of a parameter of the target.
     pub fn full(&self, local: &str) -> String {
         if self.target.is_empty() { local.into() } else { format!("{}.{local}", self.target) }

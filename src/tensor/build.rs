@@ -186,6 +186,12 @@ impl<'g> Builder<'g> {
         self.op(Op::Reshape { shape: shape.to_vec() }, &[x], ty)
     }
 
+    /// The first two axes as one.
+    pub fn merge_leading(&mut self, x: Value) -> Value {
+        let shape = self.shape(x);
+        self.reshape(x, &[&[shape[0] * shape[1]], &shape[2..]].concat())
+    }
+
     pub fn transpose(&mut self, x: Value, perm: &[usize]) -> Value {
         if perm.iter().copied().eq(0..perm.len()) {
             return x;

@@ -40,7 +40,7 @@ impl<'a> Footprints<'a> {
             let param = touch.view.buf.0 as usize;
             let touched = touch.addresses(self.kernel, &grid);
             let side = if touch.stored { &mut footprint.writes } else { &mut footprint.reads };
-            join(&mut side[param], &touched);
+            side[param] = hull(&side[param], &touched);
         }
         footprint
     }
@@ -65,12 +65,13 @@ fn collect<'a>(kernel: &'a Kernel, body: &'a [Stmt], loops: &mut Vec<&'a For>, f
     }
 }
 
-fn join(all: &mut Range<usize>, more: &Range<usize>) {
-    *all = match (Range::is_empty(all), more.is_empty()) {
-        (_, true) => all.clone(),
-        (true, _) => more.clone(),
-        _ => all.start.min(more.start)..all.end.max(more.end),
-    };
+/// The least range that holds both.
+pub fn hull(a: &Range<usize>, b: &Range<usize>) -> Range<usize> {
+    match (a.is_empty(), b.is_empty()) {
+        (true, _) => b.clone(),
+        (_, true) => a.clone(),
+        _ => a.start.min(b.start)..a.end.max(b.end),
+    }
 }
 
 /// The least and the largest value.

@@ -4,7 +4,7 @@ use super::batches::{Epoch, Plan};
 use super::data::{DataSet, Part};
 use super::phases::{Compile, PhaseRunner, Scalars, readable};
 use crate::diag::{Code, Diagnostic};
-use crate::ops::{DType, Extent, Op, Type};
+use crate::ops::{DType, Extent, Type};
 use crate::runtime::Executable;
 use crate::sema::model::{Data, Phase};
 use crate::tensor::InputRole;
@@ -16,10 +16,7 @@ const BATCH: usize = 256;
 /// Names of the columns of a data set that a phase reads.
 pub fn columns(phase: &Phase, data: &str) -> Vec<String> {
     let prefix = format!("{data}.");
-    let inputs = phase.graph.insts.iter().filter_map(|inst| match &inst.op {
-        Op::Input { name } => Some((name, inst.results[0])),
-        _ => None,
-    });
+    let inputs = phase.graph.insts.iter().filter_map(|inst| Some((inst.input_name()?, inst.results[0])));
     // Rows that are put together for each batch come as arguments.
     let is_column = |v| phase.graph.inputs.iter().any(|i| [(v, InputRole::Column), (v, InputRole::Arg)].contains(i));
     inputs.filter(|(_, v)| is_column(*v)).filter_map(|(n, _)| n.strip_prefix(&prefix).map(String::from)).collect()

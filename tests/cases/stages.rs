@@ -1,6 +1,7 @@
 //! Steps of which several graphs exist: parts that are frozen for a time, and steps that several batches make.
 
 use super::program::{Fitted, MACHINE, Project};
+use super::training::one_weight;
 use nnc::diag::Code;
 use nnc::driver::compile::{Form, MachineOptions};
 use nnc::driver::run::Start;
@@ -267,25 +268,7 @@ fn accumulated_runs_repeat_and_resume_in_the_same_bits() {
 
 /// One weight and steps of two rows, whose gradient is the sum of all y.
 fn pairs(settings: &str, step: &str, csv: &str) -> Project {
-    let program = format!(
-        "data Rows from csv(\"d.csv\") {{
-  y: f32
-  split train
-}}
-model Net() {{
-  param w: f32[2] = zeros
-  fn forward(y: f32[B]) -> f32[2] {{ w }}
-}}
-train {{
-  let net = Net()
-  optimizer = sgd(lr: 1.0)
-  accumulate = 2
-  {settings}
-  step (y) in Rows.train |> batch(1) {{ {step} }}
-}}
-"
-    );
-    Project::new(&program, csv)
+    one_weight(&format!("accumulate = 2\n  {settings}"), &format!("batch(1) {{ {step}"), "", csv)
 }
 
 /// A step is left out as a whole, whichever of its batches is not finite, and counts once.

@@ -7,7 +7,7 @@ use nnc::train::checkpoint::Checkpoint;
 use nnc::train::fit::Ended;
 
 /// A program around one weight `w`, which begins at 0.
-fn one_weight(settings: &str, step: &str, rest: &str, csv: &str) -> Project {
+pub fn one_weight(settings: &str, step: &str, rest: &str, csv: &str) -> Project {
     let program = format!(
         "data D from csv(\"d.csv\") {{
   y: f32

@@ -114,10 +114,7 @@ fn smaller(case: &Case) -> impl Iterator<Item = Case> {
 }
 
 fn input_types(graph: &Graph) -> impl Iterator<Item = (String, &Type)> {
-    graph.insts.iter().filter_map(|inst| match &inst.op {
-        Op::Input { name } => Some((name.clone(), graph.ty(inst.results[0]))),
-        _ => None,
-    })
+    graph.insts.iter().filter_map(|inst| Some((inst.input_name()?.into(), graph.ty(inst.results[0]))))
 }
 
 fn print_data(data: &Data) -> String {

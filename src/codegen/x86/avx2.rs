@@ -73,12 +73,7 @@ impl Isa for Avx2 {
 
     fn live_lanes(e: &mut E, access: &Access) -> Register {
         let to = e.scratch(2);
-        let from = match *access {
-            Access::Indexed { mask, .. } => Some(mask),
-            Access::Contiguous { count } | Access::Strided { count, .. } => e.facts.tail(count),
-            Access::Splat => None,
-        };
-        match from {
+        match e.facts.lanes_in_use(access) {
             Some(v) => {
                 let mask = e.operand(v);
                 e.load_operand(to, mask);

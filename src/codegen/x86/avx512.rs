@@ -74,12 +74,7 @@ impl Isa for Avx512 {
 
     fn live_lanes(e: &mut E, access: &Access) -> Register {
         let to = MASKS[0];
-        let from = match *access {
-            Access::Indexed { mask, .. } => Some(mask),
-            Access::Contiguous { count } | Access::Strided { count, .. } => e.facts.tail(count),
-            Access::Splat => None,
-        };
-        match from {
+        match e.facts.lanes_in_use(access) {
             Some(v) => {
                 let mask = e.mask(v, 0);
                 if mask != to {

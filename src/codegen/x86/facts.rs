@@ -116,6 +116,15 @@ impl Facts<'_> {
         self.tails.get(&count).copied()
     }
 
+    /// The mask of the lanes that an access touches; `None` where that is all lanes.
+    pub fn lanes_in_use(&self, access: &Access) -> Option<Value> {
+        match *access {
+            Access::Indexed { mask, .. } => Some(mask),
+            Access::Contiguous { count } | Access::Strided { count, .. } => self.tail(count),
+            Access::Splat => None,
+        }
+    }
+
     /// The mask that an access needs because of its count.
     pub fn tail_of(&self, access: &Access, touch: Touch) -> Option<Value> {
         self.masked_count(access, touch).and_then(|count| self.tail(count))

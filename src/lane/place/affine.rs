@@ -3,6 +3,7 @@
 use super::code::{Code, FAR, Fact};
 use crate::lane::{IndexOp, LaneOp, Type, Value, VecOp};
 use crate::ops::Compare;
+use crate::ops::dim::gcd;
 use std::collections::BTreeMap;
 
 /// `Σ coefficient · value + constant`
@@ -277,8 +278,4 @@ impl Code {
     pub fn first_lane(&mut self, vector: Value) -> Value {
         self.pure(Type::I64, LaneOp::FirstLane(vector), &[vector])
     }
-}
-
-pub fn gcd(a: i64, b: i64) -> i64 {
-    if b == 0 { a } else { gcd(b, a % b) }
 }

@@ -1,9 +1,10 @@
 //! `for`: unrolled, looped, with the shorter last block peeled or chosen.
 
 use super::Placer;
-use super::affine::{Affine, gcd};
+use super::affine::Affine;
 use super::code::Fact;
 use crate::lane::{Arm, IndexOp, Loop, Stmt, Type, Value};
+use crate::ops::dim::gcd;
 use crate::tile::{self, Buf, Extent, For, TileOp};
 use std::collections::BTreeSet;
 

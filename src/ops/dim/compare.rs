@@ -112,7 +112,7 @@ fn atom_growth(atom: &Atom, symbol: &Symbol) -> Growth {
 }
 
 /// Least common multiple, saturating (a saturated period exceeds every grid).
-fn lcm(a: u64, b: u64) -> u64 {
+pub fn lcm(a: u64, b: u64) -> u64 {
     match (i64::try_from(a), i64::try_from(b)) {
         (Ok(x), Ok(y)) => (a / gcd(x, y).unsigned_abs()).saturating_mul(b),
         _ => u64::MAX,

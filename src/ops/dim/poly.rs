@@ -197,6 +197,7 @@ fn multiply(a: &Monomial, b: &Monomial) -> Option<Monomial> {
     Some(powers.into_iter().collect())
 }
 
+/// Greatest common divisor of numbers that are not negative.
 pub fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }

@@ -2,7 +2,7 @@
 
 use super::sums::Sums;
 use crate::ops::{Binary, Literal, Op, Reduce, Type, Unary};
-use crate::opt::batch::{Outside, later, merged};
+use crate::opt::batch::{Outside, later};
 use crate::tensor::{Inst, Value};
 
 impl Sums<'_, '_, '_> {
@@ -116,7 +116,7 @@ impl Sums<'_, '_, '_> {
     fn images(&mut self, x: Value) -> Value {
         let x = self.stack(x);
         let whole = x.stacked(self.at.b, self.at.draft.how.length);
-        merged(self.at.b, whole)
+        self.at.b.merge_leading(whole)
     }
 
     /// The steps are one more axis of the indices.

@@ -16,16 +16,8 @@ struct Builder(StepProgram);
 
 impl Builder {
     fn new(kernels: &[&str]) -> Builder {
-        Builder(StepProgram {
-            name: "test".into(),
-            kernels: kernels.iter().map(|k| parse(k).unwrap()).collect(),
-            items: vec![],
-            buffers: vec![],
-            arena_bytes: 0,
-            constants: vec![],
-            inputs: vec![],
-            outputs: vec![],
-        })
+        let kernels = kernels.iter().map(|k| parse(k).unwrap()).collect();
+        Builder(StepProgram { kernels, ..StepProgram::new("test") })
     }
 
     fn buffer(&mut self, name: &str, ty: Type, place: Place) -> BufferId {

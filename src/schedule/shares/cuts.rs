@@ -1,7 +1,7 @@
 //! Where the points of kernels can be cut.
 
-use super::hull;
-use crate::tile::footprint::{Footprint, Footprints};
+use crate::ops::dim::gcd;
+use crate::tile::footprint::{Footprint, Footprints, hull};
 use crate::tile::{Access, Kernel};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -95,10 +95,6 @@ fn cuts<'a>(
 }
 
 fn fraction(n: usize, of: usize) -> Fraction {
-    let divisor = gcd(n, of).max(1);
+    let divisor = gcd(n as i64, of as i64).max(1) as usize;
     (n / divisor, of / divisor)
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
 }

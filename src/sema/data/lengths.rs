@@ -5,7 +5,7 @@
 
 use super::columns::Field;
 use super::{DataInfo, errors};
-use crate::ops::dim::Dim;
+use crate::ops::dim::{Dim, lcm};
 use crate::ops::{Compare, DType, Extent, Op, Type};
 use crate::sema::checker::{Checker, GraphKind};
 use crate::sema::emit::{Checked, Emit};
@@ -115,7 +115,7 @@ impl Checker {
         let mut found = vec![];
         for length in &data.model.lengths {
             let pad = pads.iter().find(|(n, _)| *n == length.name).map_or(1, |(_, n)| *n);
-            found.push(self.open_length(&data.model.name, length, size, lcm(length.multiple, pad)));
+            found.push(self.open_length(&data.model.name, length, size, both(length.multiple, pad)));
         }
         found
     }
@@ -172,7 +172,7 @@ fn apply<'f>(length: &mut Length, facts: impl Iterator<Item = &'f Fact>) {
         match *fact {
             Fact::AtLeast(n) => least = least.max(Some(n)),
             Fact::AtMost(n) => length.most = Some(length.most.map_or(n, |most| most.min(n))),
-            Fact::MultipleOf(n) => length.multiple = lcm(length.multiple, n),
+            Fact::MultipleOf(n) => length.multiple = both(length.multiple, n),
         }
     }
     length.least = least.unwrap_or(length.least);
@@ -211,12 +211,7 @@ fn turned(op: BinaryOp) -> BinaryOp {
     }
 }
 
-fn lcm(a: usize, b: usize) -> usize {
-    let gcd = |mut a: usize, mut b: usize| {
-        while b > 0 {
-            (a, b) = (b, a % b);
-        }
-        a
-    };
-    (a / gcd(a, b)).saturating_mul(b)
+/// The least multiple of both, saturating.
+fn both(a: usize, b: usize) -> usize {
+    lcm(a as u64, b as u64) as usize
 }

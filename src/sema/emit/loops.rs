@@ -3,7 +3,7 @@
 
 use super::{Checked, Emit};
 use crate::ops::dim::Dim;
-use crate::ops::{DType, Op, Type};
+use crate::ops::{Binary, DType, Op, Type};
 use crate::tensor::{Graph, InputRole, Inst, Origin, OutputRole, Value as Node};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -146,9 +146,9 @@ impl Emit {
     pub fn seed(&mut self) -> Checked<Node> {
         let mut seed = self.scalar("seed");
         for position in self.loops.iter().map(|l| l.position).collect::<Vec<_>>() {
-            let next = self.with_number(crate::ops::Binary::Add, position, 1.0)?;
-            let sum = self.zip(crate::ops::Binary::Add, seed, next)?;
-            seed = self.with_number(crate::ops::Binary::Mul, sum, GOLDEN)?;
+            let next = self.with_number(Binary::Add, position, 1.0)?;
+            let sum = self.zip(Binary::Add, seed, next)?;
+            seed = self.with_number(Binary::Mul, sum, GOLDEN)?;
         }
         Ok(seed)
     }
@@ -217,10 +217,7 @@ impl Emit {
     /// The name of a value that is an input of the function.
     fn input_name(&self, value: Node) -> Option<String> {
         let inst = self.graph.insts.iter().find(|i| i.results.first() == Some(&value))?;
-        match &inst.op {
-            Op::Input { name } if !name.is_empty() => Some(name.clone()),
-            _ => None,
-        }
+        inst.input_name().filter(|name| !name.is_empty()).map(String::from)
     }
 }
 

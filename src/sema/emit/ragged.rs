@@ -56,7 +56,7 @@ impl Emit {
         if self.ragged.open.is_empty() {
             return Ok(());
         }
-        for &arg in args.iter().take(1) {
+        if let Some(&arg) = args.first() {
             let reduced = reduced_axes(op, self.ty(arg)).into_iter();
             let symbols = reduced.flat_map(|axis| self.ty(arg).shape[axis].symbols());
             self.need_mask(symbols, &[arg])?;
@@ -117,14 +117,11 @@ impl Walk<'_> {
 /// Whether an operation computes each element from those at its own place, or moves elements.
 fn keeps_places(op: &Op<Dim>, inst: &Inst<Dim>) -> bool {
     match op {
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) | Op::Bitcast(_) => true,
-        Op::StopGradient | Op::Reshape { .. } | Op::Transpose { .. } | Op::Broadcast { .. } => true,
-        Op::Slice { .. } | Op::Pad { .. } | Op::Concat { .. } | Op::Reverse { .. } => true,
         Op::Composite { .. } => inst.regions.first().is_some_and(|body| {
             let source = |op: &Op<Dim>| matches!(op, Op::Input { .. } | Op::Const(_) | Op::DimValue(_));
             body.insts.iter().all(|i| source(&i.op) || keeps_places(&i.op, i))
         }),
-        _ => false,
+        _ => op.is_map() || op.is_move(),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{arrange, foreign_shape};
 use crate::diag::Diagnostic;
 use crate::sema::model::Train;
-use crate::sema::weights::{Captures, Line, Load, Pattern};
+use crate::sema::weights::{Captures, Line, Load};
 use crate::train::checkpoint::Tensor;
 use std::collections::{BTreeMap, HashSet};
 
@@ -40,11 +40,7 @@ pub fn export(train: &Train, tensors: &[Tensor]) -> Result<Vec<Tensor>, Diagnost
 /// the line says that nothing does.
 fn find(load: &Load, path: &str) -> Option<(usize, usize, Captures)> {
     let local = load.local(path)?;
-    let place = |(place, p): (usize, &Pattern)| p.captures(local).map(|captures| (place, captures));
-    let fit = |(number, line): (usize, &Line)| {
-        line.own.iter().enumerate().find_map(place).map(|(place, captures)| (number, place, captures))
-    };
-    load.lines.iter().enumerate().find_map(fit).filter(|(line, ..)| !load.lines[*line].foreign.is_empty())
+    load.fit(local, |line| &line.own).filter(|(line, ..)| !load.lines[*line].foreign.is_empty())
 }
 
 /// The tensors of the file that one use of a line makes.

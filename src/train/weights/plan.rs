@@ -61,11 +61,7 @@ fn reached<'m>(moves: &'m [Move], found: &'m Mismatch) -> impl Iterator<Item = &
 fn groups(load: &Load, archive: &Archive, found: &mut Mismatch) -> BTreeMap<(usize, Captures), Group> {
     let mut groups: BTreeMap<(usize, Captures), Group> = BTreeMap::new();
     for name in archive.names() {
-        let fit = |(number, line): (usize, &Line)| {
-            let place = |(place, p): (usize, &crate::sema::weights::Pattern)| p.captures(name).map(|c| (place, c));
-            line.foreign.iter().enumerate().find_map(place).map(|(place, captures)| (number, place, captures))
-        };
-        match load.lines.iter().enumerate().find_map(fit) {
+        match load.fit(name, |line| &line.foreign) {
             None => found.unused.push(name.into()),
             Some((line, ..)) if load.lines[line].own.is_empty() => {}
             Some((line, place, captures)) => {
@@ -87,8 +83,7 @@ fn targets<'a>(load: &Load, line: &Line, captures: &Captures, params: &[&'a Para
 /// `skip -> "…"`
 fn is_skipped(load: &Load, param: &Param) -> bool {
     let Some(local) = load.local(&param.path) else { return false };
-    let fits = |line: &&Line| line.own.iter().any(|p| p.captures(local).is_some());
-    load.lines.iter().find(fits).is_some_and(|line| line.foreign.is_empty())
+    load.fit(local, |line| &line.own).is_some_and(|(line, ..)| load.lines[line].foreign.is_empty())
 }
 
 /// Whether the joined tensors have the shape of the joined parameters, and a type that converts.
