@@ -61,8 +61,12 @@ pub fn steps(run: &Run, seconds: f64) -> Result<Timing, Diagnostic> {
 /// Steps over which the times of launches are averaged.
 const PROFILED: usize = 50;
 
+/// The mean time of each launch; nothing where the program was not compiled for profiles.
 fn kernels(executable: &mut Executable, phase: &Phase) -> Result<Vec<(String, f64)>, Diagnostic> {
     let mut times = vec![0.0; executable.compiled().single().len()];
+    if times.is_empty() {
+        return Ok(vec![]);
+    }
     for _ in 0..PROFILED {
         executable.run_timed(&mut times).map_err(|fault| errors::fault(phase, &fault))?;
     }

@@ -36,6 +36,15 @@ fn passes_are_interpreted_on_request() {
 }
 
 #[test]
+fn steps_are_timed_with_their_launches_and_without() {
+    let place = Place::with_digits();
+    let plain = place.nnc(&["bench", "main.nn", "--seconds", "0.01"]).ok();
+    assert!(plain.contains("ms/step") && plain.lines().count() == 1, "{plain}");
+    let launches = place.nnc(&["bench", "main.nn", "--seconds", "0.01", "--kernels"]).ok();
+    assert!(launches.lines().count() > 20 && launches.contains("µs  "), "{launches}");
+}
+
+#[test]
 fn digits_train_and_are_scored_and_predicted() {
     let place = Place::with_digits();
     let said = train(&place, 2, &[]).ok();
