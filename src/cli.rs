@@ -16,6 +16,7 @@ mod summary;
 mod train;
 
 use crate::driver::compile::{Form, MachineOptions};
+use crate::train::console::note;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use output::Output;
@@ -94,18 +95,26 @@ struct Program {
 #[derive(Args)]
 struct Machine {
     /// Threads that compute [default: the machine's cores]
-    #[arg(long)]
-    threads: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
+    threads: Option<u16>,
     /// The form of machine code: all give the same bits [default: the fastest that runs here]
     #[arg(long, value_enum)]
     code: Option<Form>,
 }
 
+/// More than any machine has: such a number is a slip.
+const MOST_THREADS: i64 = 256;
+
 impl Machine {
+    /// The options; threads that share a core are worth a note.
     fn options(&self) -> MachineOptions {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.threads.map_or(cores, usize::from);
+        if threads > cores {
+            note(format_args!("note: {threads} threads on {cores} cores wait for each other: fewer are faster"));
+        }
         MachineOptions {
-            threads: self.threads.unwrap_or(cores).max(1),
+            threads,
             code: self.code,
             profile: false,
             check_passes: std::env::var("NNC_CHECK").is_ok_and(|what| what == "each-pass"),

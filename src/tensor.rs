@@ -70,6 +70,8 @@ pub enum OutputRole {
     Result,
     /// A bool scalar that must be true after the step; the name says what fails (finite gradients).
     Check,
+    /// A bool scalar that should be true; the run goes on and says the name.
+    Warning,
 }
 
 #[derive(Clone, PartialEq, Debug)]

@@ -14,7 +14,7 @@ pub struct Options {
     /// The stage to print
     #[arg(long, value_enum, default_value = "opt")]
     stage: Stage,
-    /// The phase: step, validate, test, predict or init
+    /// The phase: step, validate, test, predict or init; `step 1` is the first of several graphs of a step
     #[arg(long, default_value = "step")]
     phase: String,
     /// The `train` block, by name

@@ -2,7 +2,7 @@
 
 /// What PyTorch, Keras and NumPy call it, and the word for it here. One word may have several: what counts is which
 /// of them is a candidate.
-const FOREIGN: [(&str, &str); 85] = [
+const FOREIGN: &[(&str, &str)] = &[
     ("Linear", "Dense"),
     ("LazyLinear", "Dense"),
     ("LayerNormalization", "LayerNorm"),
@@ -88,6 +88,18 @@ const FOREIGN: [(&str, &str); 85] = [
     ("weight_decay", "decay"),
     ("learning_rate", "lr"),
     ("reduction", "reduce"),
+    ("Adafactor", "adafactor"),
+    ("Adagrad", "adagrad"),
+    ("LAMB", "lamb"),
+    ("Lion", "lion"),
+    ("constant_with_warmup", "linear_warmup"),
+    ("get_constant_schedule_with_warmup", "linear_warmup"),
+    ("get_linear_schedule_with_warmup", "warmup_linear"),
+    ("get_cosine_schedule_with_warmup", "warmup_cosine"),
+    ("cosine_with_restarts", "warmup_cosine_restarts"),
+    ("get_polynomial_decay_schedule_with_warmup", "warmup_polynomial"),
+    ("get_inverse_sqrt_schedule", "inverse_sqrt"),
+    ("LinearLR", "linear"),
 ];
 
 /// The candidate that is most like `name`, if one is like enough to be meant.

@@ -3,6 +3,7 @@
 use super::Session;
 use super::compile::{Backend, differentiated, generate, optimized, plan, tensor};
 use crate::codegen::{self, Form};
+use crate::diag::suggest::suggest;
 use crate::diag::{Code, Diagnostic};
 use crate::ops::dim::Bindings;
 use crate::ops::dim::Dim;
@@ -11,6 +12,7 @@ use crate::sema::model::{Phase, PhaseKind, Train};
 use crate::syntax;
 use crate::tensor::Graph;
 use crate::tensor::print::{PrintOptions, print};
+use crate::train::fit::phase_of;
 use clap::ValueEnum;
 
 /// The stages of the pipeline, in order.
@@ -65,6 +67,9 @@ impl Session {
             return Ok(syntax::dump(&self.files[0]));
         }
         let (graph, symbols) = self.selected(selection)?;
+        if let Some(layer) = &selection.layer {
+            check_layer(graph, layer)?;
+        }
         let options =
             PrintOptions { layer: selection.layer.as_deref(), spans: selection.spans.then_some(&self.sources) };
         match stage {
@@ -104,15 +109,26 @@ impl Session {
     }
 
     fn phase<'a>(&self, train: &'a Train, name: &str) -> Result<&'a Phase, Diagnostic> {
-        let kind = match name {
+        let (word, number) = match name.rsplit_once(' ') {
+            Some((word, number)) => (word, number.parse::<usize>().ok()),
+            None => (name, None),
+        };
+        let kind = match word {
             "step" => Some(PhaseKind::Step),
             "validate" => Some(PhaseKind::Validate),
             "test" => Some(PhaseKind::Test),
             "predict" => Some(PhaseKind::Predict),
             _ => None,
         };
-        let found = train.phases.iter().find(|p| Some(p.kind) == kind || p.title.as_deref() == Some(name));
-        found.ok_or_else(|| errors::no_phase(train, name))
+        let titled = train.phases.iter().find(|p| p.title.as_deref() == Some(name));
+        let found = match (kind, number) {
+            (Some(kind), Some(number)) => {
+                train.phases.iter().filter(|p| p.kind == kind).nth(number.saturating_sub(1)).filter(|_| number > 0)
+            }
+            (Some(kind), None) => phase_of(train, kind),
+            (None, _) => None,
+        };
+        titled.or(found).ok_or_else(|| errors::no_phase(train, name))
     }
 
     /// `mnist_cnn` for `examples/mnist_cnn.nn`.
@@ -124,6 +140,19 @@ impl Session {
     pub fn parameter_count(&self) -> usize {
         let trainable = |p: &&crate::sema::model::Param| p.kind == crate::sema::model::ParamKind::Trainable;
         self.model.params.iter().filter(trainable).map(|p| p.ty.elements()).sum()
+    }
+}
+
+/// Some instruction comes from this layer.
+fn check_layer(graph: &Graph<Dim>, wanted: &str) -> Result<(), Diagnostic> {
+    let mut layers: Vec<&str> = graph.insts.iter().filter_map(|inst| inst.origin.layer.as_deref()).collect();
+    layers.sort_unstable();
+    layers.dedup();
+    let inside = |layer: &str| layer.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    if wanted.is_empty() || layers.iter().any(|layer| inside(layer)) {
+        Ok(())
+    } else {
+        Err(errors::no_layer(wanted, &layers))
     }
 }
 
@@ -164,6 +193,14 @@ mod errors {
             None => format!("`{}` has no `train` block", session.path.display()),
         };
         Diagnostic::error(Code(817), message).help(format!("blocks in this file: {}", known.join(", ")))
+    }
+
+    pub fn no_layer(wanted: &str, layers: &[&str]) -> Diagnostic {
+        let diag = Diagnostic::error(Code(818), format!("nothing in this phase comes from a layer `{wanted}`"));
+        match suggest(wanted, layers.iter().copied()) {
+            Some(found) => diag.help(format!("did you mean `{found}`?")),
+            None => diag.help(format!("its layers are: {}", layers.join(", "))),
+        }
     }
 
     pub fn no_phase(train: &Train, name: &str) -> Diagnostic {

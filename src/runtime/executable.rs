@@ -380,12 +380,17 @@ impl Executable {
 
     /// The first check that does not hold after the last step.
     pub fn failed_check(&self) -> Option<&str> {
+        self.unmet(OutputRole::Check).next()
+    }
+
+    /// Names of the checks or warnings that do not hold after the last step.
+    pub fn unmet(&self, role: OutputRole) -> impl Iterator<Item = &str> {
         let holds = |id: BufferId| {
             let mut byte = [0];
             self.raw(id, &mut byte);
             byte[0] != 0
         };
-        let mut checks = self.outcomes().iter().filter(|o| o.role == OutputRole::Check);
-        checks.find(|o| !holds(o.buffer)).map(|o| o.name.as_str())
+        let wanted = self.outcomes().iter().filter(move |o| o.role == role);
+        wanted.filter(move |o| !holds(o.buffer)).map(|o| o.name.as_str())
     }
 }

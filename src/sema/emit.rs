@@ -54,6 +54,8 @@ pub struct Emit {
     pub ragged: Ragged,
     /// Loops whose bodies are under construction, outermost first.
     pub loops: Vec<loops::OpenLoop>,
+    /// Means over what takes part, as numbers, each with its divisor: 0 where nothing did.
+    pub shares: Vec<(Node, Node)>,
     /// How many random draws each layer instance has made.
     draws: HashMap<Rc<str>, u64>,
 }
@@ -68,6 +70,7 @@ impl Emit {
             ranges: HashMap::new(),
             ragged: Ragged::default(),
             loops: vec![],
+            shares: vec![],
             draws: HashMap::new(),
         }
     }

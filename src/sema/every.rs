@@ -47,7 +47,8 @@ impl Checker {
         let Some(mut phase) = self.phase.take() else { return Ok(()) };
         let reports = phase.reports.iter_mut().skip(from.reports);
         let weighed = self.weigh(reports.chain(phase.losses.iter_mut().skip(from.losses)), due);
-        for (_, check) in phase.checks.iter_mut().skip(from.checks) {
+        let warnings = phase.warnings.iter_mut().skip(from.warnings);
+        for (_, check) in phase.checks.iter_mut().skip(from.checks).chain(warnings) {
             *check = self.graph.emit.zip(Binary::Or, *check, idle)?;
         }
         self.phase = Some(phase);
@@ -66,10 +67,16 @@ struct Counts {
     reports: usize,
     losses: usize,
     checks: usize,
+    warnings: usize,
 }
 
 impl Counts {
     fn of(phase: &PhaseState) -> Counts {
-        Counts { reports: phase.reports.len(), losses: phase.losses.len(), checks: phase.checks.len() }
+        Counts {
+            reports: phase.reports.len(),
+            losses: phase.losses.len(),
+            checks: phase.checks.len(),
+            warnings: phase.warnings.len(),
+        }
     }
 }

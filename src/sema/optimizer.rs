@@ -9,7 +9,7 @@ use super::scope::{OptimizerSlot, Owner};
 use super::value::{CallArg, Object, Value};
 use crate::diag::{Code, Diagnostic};
 use crate::ops::dim::Dim;
-use crate::ops::{DType, Op, Type};
+use crate::ops::{Binary, Compare, DType, Op, Type};
 use crate::source::Span;
 use crate::syntax::ast::{self, BlockItem, Expr, ExprKind, Member, Minimize, TypedMember};
 use crate::tensor::{self, Graph, Origin, OutputRole};
@@ -80,7 +80,7 @@ impl Checker {
         }
         let mut targets = self.gradients(loss, &learning, m.span);
         self.at(m.span);
-        if let Err(diag) = self.prepare(&loss_name(m), loss, weight, &mut targets) {
+        if let Err(diag) = self.prepare(m, loss, weight, &mut targets) {
             self.report(*diag);
             return;
         }
@@ -97,22 +97,55 @@ impl Checker {
     /// Makes of the gradients those that the optimizer gets: sums over the batches of a step, clipped; and checks them.
     fn prepare(
         &mut self,
-        name: &str,
+        m: &Minimize,
         loss: tensor::Value,
         weight: tensor::Value,
         targets: &mut [Target],
     ) -> Checked<()> {
+        let name = loss_name(m);
+        let mut weight = weight;
         let finite = self.graph.emit.is_finite(loss)?;
         let mut checks = vec![(format!("`{name}`"), finite)];
         if self.micro() != Micro::Whole {
-            let total = self.accumulate(weight, finite, targets)?;
-            checks.push((format!("`{name}` of an earlier batch of the step"), self.graph.emit.is_finite(total)?));
+            weight = self.accumulate(weight, finite, targets)?;
+            checks.push((format!("`{name}` of an earlier batch of the step"), self.graph.emit.is_finite(weight)?));
         }
+        let divisors = match (&m.weight, self.micro()) {
+            (Some(_), Micro::Gather) => vec![],
+            (Some(_), Micro::Apply) => vec![weight],
+            (Some(_), Micro::Whole) => [self.shares(loss), vec![weight]].concat(),
+            (None, _) => self.shares(loss),
+        };
+        self.warn_of_nothing(&name, divisors)?;
         if self.micro() != Micro::Gather {
             checks.extend(self.clip(targets)?);
         }
         if let Some(phase) = &mut self.phase {
             phase.checks.extend(checks);
+        }
+        Ok(())
+    }
+
+    /// The divisors of the means that a loss is made of.
+    fn shares(&self, loss: tensor::Value) -> Vec<tensor::Value> {
+        let reached = reached(&self.graph.emit.graph, loss, &[]);
+        let shares = self.graph.emit.shares.iter().filter(|(mean, _)| reached[mean.0 as usize]);
+        shares.map(|(_, divisor)| *divisor).collect()
+    }
+
+    /// A mean over nothing is 0, and so is its gradient: a run that meets such a loss says so.
+    fn warn_of_nothing(&mut self, name: &str, divisors: Vec<tensor::Value>) -> Checked<()> {
+        let emit = &mut self.graph.emit;
+        let mut some = None;
+        for divisor in divisors {
+            let is = emit.compare(Compare::Ne, &Value::Tensor(divisor), &Value::Float(0.0))?;
+            some = Some(match some {
+                None => is,
+                Some(others) => emit.zip(Binary::And, others, is)?,
+            });
+        }
+        if let (Some(phase), Some(some)) = (&mut self.phase, some) {
+            phase.warnings.push((format!("nothing took part in `{name}`"), some));
         }
         Ok(())
     }

@@ -27,6 +27,8 @@ pub struct PhaseState {
     pub losses: Vec<Report>,
     /// What must be true after the step.
     pub checks: Vec<(String, tensor::Value)>,
+    /// What should be true: where it is not, the run says so.
+    pub warnings: Vec<(String, tensor::Value)>,
     /// What the batch size must fulfil.
     pub requirements: Vec<Requirement>,
     /// Fields that vary in length, with their dimension.
@@ -36,7 +38,16 @@ pub struct PhaseState {
 impl PhaseState {
     fn new(kind: PhaseKind, size: Dim) -> PhaseState {
         let sequences = Sequences::new();
-        PhaseState { kind, size, reports: vec![], losses: vec![], checks: vec![], requirements: vec![], sequences }
+        PhaseState {
+            kind,
+            size,
+            reports: vec![],
+            losses: vec![],
+            checks: vec![],
+            warnings: vec![],
+            requirements: vec![],
+            sequences,
+        }
     }
 }
 
@@ -235,6 +246,9 @@ impl Checker {
         }
         for (name, value) in phase.checks {
             graph.output(name, OutputRole::Check, value);
+        }
+        for (name, value) in phase.warnings {
+            graph.output(name, OutputRole::Warning, value);
         }
         let minimizes = ast_minimizes(&each.body);
         if phase.kind == PhaseKind::Step && !minimizes {

@@ -64,6 +64,7 @@ impl<D: Extent> Parser<D> {
             "update" => OutputRole::Update,
             "result" => OutputRole::Result,
             "check" => OutputRole::Check,
+            "warning" => OutputRole::Warning,
             "report" if self.cursor.eat_word("weight") => OutputRole::Report { weight: self.cursor.value()? },
             _ => return self.cursor.fail("a role of an output"),
         };

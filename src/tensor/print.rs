@@ -113,6 +113,7 @@ fn output_line(output: &Output) -> String {
         OutputRole::Report { weight } => ("report", format!(" weight {weight}")),
         OutputRole::Result => ("result", String::new()),
         OutputRole::Check => ("check", String::new()),
+        OutputRole::Warning => ("warning", String::new()),
     };
     format!("output {role} {} {}{weight}", quoted(&output.name), output.value)
 }

@@ -44,6 +44,8 @@ pub struct Fit<'a> {
     pub json: bool,
     runners: Runners<'a>,
     training: Metrics,
+    /// What was warned of.
+    warned: Vec<String>,
     total: u64,
     epoch_steps: u64,
     /// What the tests reported, once the run has ended.
@@ -93,6 +95,7 @@ impl<'a> Fit<'a> {
             json: false,
             runners,
             training,
+            warned: vec![],
             total,
             epoch_steps,
             scores: vec![],
@@ -145,6 +148,7 @@ impl<'a> Fit<'a> {
         let at = Scalars { micro: micro as u64, ..self.scalars(1) };
         let runner = self.runners.step.at(at.epoch, at.step, is_last);
         let outcome = runner.run(rows, at, &mut self.training)?;
+        outcome.warnings.into_iter().for_each(|what| warn(&mut self.warned, what, at.step));
         match (outcome.failed, self.train.settings.nonfinite) {
             (Some(what), NonFinite::Error) => return Err(errors::not_finite(runner.phase, at.step, &what)),
             // The last batch knows of those before.
@@ -315,6 +319,14 @@ impl<'a> Fit<'a> {
             self.scores.push((title, metrics));
         }
         Ok(())
+    }
+}
+
+/// Says a thing once in a run.
+fn warn(warned: &mut Vec<String>, what: String, step: u64) {
+    if !warned.contains(&what) {
+        note(format_args!("warning: {what} at step {step}: it is 0 there, and its gradients are"));
+        warned.push(what);
     }
 }
 

@@ -11,6 +11,7 @@ use super::split::{self, Rows};
 use crate::diag::Diagnostic;
 use crate::runtime::{Executable, Report};
 use crate::sema::model::{Data, Model, Phase, Pipeline, Sizes};
+use crate::tensor::OutputRole;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -143,7 +144,11 @@ impl<'a> PhaseRunner<'a> {
     /// Runs one batch and adds its reports to `metrics`; returns the reported `loss`.
     pub fn run(&mut self, rows: &[u64], at: Scalars, metrics: &mut Metrics) -> Result<Outcome, Diagnostic> {
         let executable = self.execute(rows, at)?;
-        let mut outcome = Outcome { loss: None, failed: executable.failed_check().map(str::to_string) };
+        let mut outcome = Outcome {
+            loss: None,
+            failed: executable.failed_check().map(str::to_string),
+            warnings: executable.unmet(OutputRole::Warning).map(str::to_string).collect(),
+        };
         for Report { name, value, weight } in executable.reports() {
             metrics.add(name, value.into(), weight.into());
             if name == "loss" {
@@ -195,6 +200,8 @@ pub struct Outcome {
     pub loss: Option<f64>,
     /// The first of the program's checks that did not hold: what is not finite.
     pub failed: Option<String>,
+    /// What the user should know of this batch.
+    pub warnings: Vec<String>,
 }
 
 /// Sets those scalars that the program uses.
@@ -242,6 +249,11 @@ pub mod errors {
 
     pub fn too_few_rows(phase: &Phase, rows: usize) -> Diagnostic {
         let pipeline = &phase.pipeline;
+        if rows == 0 {
+            return Diagnostic::error(Code(714), format!("`{}.{}` has no rows", pipeline.data, pipeline.split))
+                .label(pipeline.span, "read here")
+                .help("the source is empty, or too small for the parts of its `split`");
+        }
         Diagnostic::error(Code(714), format!("{rows} rows do not fill one batch of {}", pipeline.batch))
             .label(pipeline.span, "batches are made here")
             .help("use a smaller batch, or keep the last one by leaving out drop_last")

@@ -157,7 +157,7 @@ fn rows_that_are_refused() {
         assert!(place.nnc(&TRAIN).stderr.contains("left out 1 row of `Waves.train`"), "{said}");
     }
     let empty = place("", "|> batch(8)", "\n\r\n");
-    refused(&empty, "E0714", "0 rows");
+    refused(&empty, "E0714", "`Waves.train` has no rows");
     assert!(!Path::new(&empty.path("runs")).exists());
 }
 

@@ -22,6 +22,9 @@ fn usage() {
     nnc(&["check", "no/such/file.nn"]).code(2);
     nnc(&["check", "a.nn", "--set", "epochs"]).code(2);
     nnc(&["ir", "a.nn", "--stage", "ptx"]).code(2);
+    for threads in ["0", "-1", "1000", "two"] {
+        nnc(&["train", "a.nn", "--threads", threads]).code(2);
+    }
     nnc(&["--version"]).code(0);
     nnc(&["--help"]).code(0);
 }
@@ -53,6 +56,22 @@ fn a_program_with_errors_starts_no_run() {
     place.edit("Dense(clases)", "Dense(classes)");
     assert_eq!(place.nnc(&[&["train", "main.nn", "--set", "epoch=1"], &JSON[..]].concat()).code(1).codes(), ["E0517"]);
     assert_eq!(place.files(), ["data", "main.nn"]);
+}
+
+#[test]
+fn stages_of_layers_and_graphs_that_do_not_exist() {
+    let place = Place::with_digits();
+    let ir = |args: &[&str]| place.nnc(&[&["ir", "main.nn"], args, &JSON].concat());
+    for stage in ["model", "opt", "tile", "asm"] {
+        let ran = ir(&["--stage", stage, "--layer", "hiden"]).code(3);
+        assert_eq!(ran.codes(), ["E0818"]);
+        assert!(ran.json()[0]["help"].as_str().expect("help").contains("did you mean `hidden`?"), "{}", ran.stdout);
+    }
+    ir(&["--layer", "hidden"]).code(0);
+    ir(&["--phase", "step 1"]).code(0);
+    assert_eq!(ir(&["--phase", "step 2"]).code(3).codes(), ["E0814"]);
+    assert_eq!(ir(&["--phase", "step 0"]).code(3).codes(), ["E0814"]);
+    assert_eq!(ir(&["--phase", "stepp"]).code(3).codes(), ["E0814"]);
 }
 
 /// No folder is made for a run that never started.

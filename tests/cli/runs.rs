@@ -145,6 +145,54 @@ fn an_interrupted_run_leaves_a_checkpoint_and_goes_on_to_the_same_weights() {
     assert!(bytes("runs/main-1") == bytes("runs/main-2"), "equal runs give equal files");
 }
 
+/// A loss over nothing is 0 and said once, where it is a mean over a mask and where its weight is 0; a step that is
+/// not due says nothing.
+#[test]
+fn a_loss_in_which_nothing_takes_part_is_a_warning() {
+    let place = Place::new();
+    place.write("d.csv", "y\n1\n-1\n-1\n2\n");
+    for (settings, loss, step) in [
+        ("", "mse(net(x), y, mask: y > 0.0)", Some(2)),
+        ("", "mse(net(x), y, mask: y > 0.0) weight count(y > 0.0)", Some(2)),
+        ("", "mean((net(x) - y) ** 2) weight sum(where(y > 0.0, 1.0, 0.0))", Some(2)),
+        ("", "cross_entropy(stack(net(x), y, axis: 1), i32(y < 0.0), weights: concat(ones([1]), zeros([1])))", Some(2)),
+        ("", "mse(net(x), y, mask: y > 5.0)", Some(1)),
+        ("", "mse(net(x), y)", None),
+        ("", "mean(mean(net(x)[:, _], axis: 1, mask: y[:, _] > 5.0))", None),
+        ("accumulate = 2", "mse(net(x), y, mask: y > 0.0) weight count(y > 0.0)", None),
+        ("accumulate = 2", "mse(net(x), y, mask: y > 5.0) weight count(y > 5.0)", Some(1)),
+    ] {
+        place.write("main.nn", program(settings, &format!("minimize {loss}")));
+        let said = place.nnc(&["train", "main.nn"]).code(0).stderr;
+        let expected = step.map(|n| format!("warning: nothing took part in `loss` at step {n}:"));
+        assert!(expected.as_ref().is_none_or(|e| said.contains(e)), "{loss}: {said}");
+        assert_eq!(said.matches("nothing took part").count(), usize::from(expected.is_some()), "{loss}: {said}");
+    }
+    place.write("main.nn", program("", "every 3 steps { minimize mse(net(x), y, mask: y > 5.0) }"));
+    assert!(place.nnc(&["train", "main.nn"]).code(0).stderr.contains("at step 3:"));
+}
+
+fn program(settings: &str, step: &str) -> String {
+    format!(
+        "data Rows from csv(\"d.csv\") {{
+  y: f32
+  split train
+}}
+model Net() {{
+  param w: f32 = 0.5
+  fn forward(x: f32[B]) -> f32[B] {{ x * w }}
+}}
+train {{
+  let net = Net()
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  {settings}
+  step (x: Rows.y, y) in Rows.train |> batch(1) {{ {step} }}
+}}
+"
+    )
+}
+
 /// Exported weights are those of the kept checkpoint without the optimizer's state; another run begins with them.
 #[test]
 fn weights_are_exported_and_begin_another_run() {

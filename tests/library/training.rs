@@ -250,3 +250,34 @@ fn batch_norm_normalises_biased_and_keeps_unbiased() {
     assert_close(&found["bn.running_mean"], &[0.4], 1e-6, "running mean");
     assert_close(&found["bn.running_variance"], &[0.9 + 0.1 * 20.0 / 3.0], 1e-6, "running variance");
 }
+
+/// The state of Adafactor: rows and columns of what has two axes or more, all elements of the rest.
+#[test]
+fn adafactor_keeps_rows_and_columns() {
+    let program = "
+data Rows from csv(\"d.csv\") {
+  x: f32[8, 8, 2] = raw.x
+  split train
+}
+model Net() {
+  conv = Conv2d(3, kernel: [4, 5])
+  param scale: f32 = 1.0
+  fn forward(x: f32[B, 8, 8, 2]) -> f32 { mean(conv(x)) * scale }
+}
+train {
+  let net = Net()
+  optimizer = adafactor(lr: 0.1)
+  epochs = 1
+  step (x) in Rows.train |> batch(2) { minimize net(x) }
+}";
+    let model = model(program);
+    let states = model.params.iter().filter(|p| p.path.starts_with("adafactor."));
+    let found: Vec<String> = states.map(|p| format!("{} {}", p.path, p.ty)).collect();
+    let expected = [
+        "adafactor.rows.conv.weight f32[4, 5, 2]",
+        "adafactor.columns.conv.weight f32[4, 5, 3]",
+        "adafactor.square.conv.bias f32[3]",
+        "adafactor.square.scale f32[]",
+    ];
+    assert_eq!(found, expected);
+}

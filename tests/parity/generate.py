@@ -1,17 +1,24 @@
 #!/usr/bin/env python3
 """Makes tests/parity/fixtures/*.json: what PyTorch computes for small programs in the language.
 
-Usage: pip install torch==2.15.0 numpy; python tests/parity/generate.py
+Usage: pip install torch==2.15.0 transformers==5.24.0 optax==0.2.8 numpy; python tests/parity/generate.py
+
+lamb and lion are optax's, adafactor and its rates transformers'.
 
 Each fixture holds a program (its optimizer is written OPTIMIZER), columns of data, first parameters, and PyTorch's
 answers in float64: the outputs in eval mode, the gradient of the first step, the losses of five steps, and the
 parameters and buffers after them. tests/parity.rs runs the program and compares.
 """
 import json, pathlib
+import jax
 import numpy as np
+import optax
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+import transformers.optimization as HF
+
+jax.config.update("jax_enable_x64", True)
 
 torch.set_default_dtype(torch.float64)
 OUT = pathlib.Path(__file__).resolve().parent / "fixtures"
@@ -159,6 +166,36 @@ for key, (tail, act) in ACTIVATIONS.items():
 NO_DECAY_BIAS = lambda make: lambda p: make([{"params": [t for t in p if t.dim() > 1]},
                                              {"params": [t for t in p if t.dim() <= 1], "weight_decay": 0.0}])
 O = torch.optim
+
+
+class Optax:
+    """An optimizer of optax that moves PyTorch's tensors."""
+
+    def __init__(self, params, transform):
+        self.params, self.transform = params, transform
+        self.state = transform.init(self.values())
+
+    def values(self):
+        return [p.detach().numpy().copy() for p in self.params]
+
+    def zero_grad(self):
+        for p in self.params:
+            p.grad = None
+
+    def step(self):
+        grads = [p.grad.numpy().copy() for p in self.params]
+        updates, self.state = self.transform.update(grads, self.state, self.values())
+        for p, u in zip(self.params, updates):
+            p.data.add_(torch.tensor(np.array(u)))
+
+
+MATRICES = lambda values: [v.ndim > 1 for v in values]
+
+
+def adafactor(**options):
+    return lambda p: HF.Adafactor(p, **{"relative_step": False, "scale_parameter": False, **options})
+
+
 OPTIMIZERS = {
     "sgd": ("sgd(lr: 0.1)", lambda p: O.SGD(p, 0.1)),
     "sgd_momentum": ("sgd(lr: 0.1, momentum: 0.9)", lambda p: O.SGD(p, 0.1, momentum=0.9)),
@@ -171,6 +208,21 @@ OPTIMIZERS = {
     "adamw_all": ("adamw(lr: 0.05, decay: 0.1, decay_all: true)", lambda p: O.AdamW(p, 0.05, weight_decay=0.1)),
     "rmsprop": ("rmsprop(lr: 0.01)", lambda p: O.RMSprop(p, 0.01, alpha=0.9, eps=1e-8)),
     "adagrad": ("adagrad(lr: 0.1)", lambda p: O.Adagrad(p, 0.1)),
+    "rmsprop_momentum": ("rmsprop(lr: 0.01, rho: 0.99, momentum: 0.9)",
+                         lambda p: O.RMSprop(p, 0.01, alpha=0.99, eps=1e-8, momentum=0.9)),
+    "lion": ("lion(lr: 0.01, beta1: 0.8, beta2: 0.9)", lambda p: Optax(p, optax.lion(0.01, 0.8, 0.9, weight_decay=0.0))),
+    "lion_decay": ("lion(lr: 0.01, decay: 0.1)", lambda p: Optax(p, optax.lion(0.01, weight_decay=0.1, mask=MATRICES))),
+    "lamb": ("lamb(lr: 0.05, decay: 0.0)", lambda p: Optax(p, optax.lamb(0.05))),
+    "lamb_decay": ("lamb(lr: 0.05, beta1: 0.8, eps: 1e-4, decay: 0.1)",
+                   lambda p: Optax(p, optax.lamb(0.05, 0.8, eps=1e-4, weight_decay=0.1, mask=MATRICES))),
+    "adafactor": ("adafactor(lr: 0.05)", adafactor(lr=0.05)),
+    "adafactor_scaled": ("adafactor(lr: 0.1, scale_parameter: true, clip: 0.5, decay_rate: 0.6)",
+                         adafactor(lr=0.1, scale_parameter=True, clip_threshold=0.5, decay_rate=-0.6)),
+    "adafactor_momentum": ("adafactor(lr: 0.05, beta1: 0.9, decay: 0.1)", adafactor(lr=0.05, beta1=0.9, weight_decay=0.1)),
+    "adafactor_relative": ("adafactor(lr: relative_step(), scale_parameter: true)",
+                           adafactor(lr=None, relative_step=True, scale_parameter=True)),
+    "adafactor_warmup": ("adafactor(lr: relative_step(warmup: true))",
+                         adafactor(lr=None, relative_step=True, warmup_init=True)),
 }
 for key, optimizer in OPTIMIZERS.items():
     dense_case(f"optim_{key}", dense_model(" |> tanh"), torch.tanh, optimizer)
@@ -178,11 +230,37 @@ for key, optimizer in OPTIMIZERS.items():
 # ── schedules: PyTorch's LambdaLR counts steps from 0 ──
 
 S = torch.optim.lr_scheduler
+
+
+def hf(name, warmup, **options):
+    """A schedule of transformers, whose warm-up begins with 0; nnc's with the second step of it."""
+    factor = getattr(HF, name)
+    at = lambda step: factor(step, num_warmup_steps=warmup, **options)
+    return lambda o: S.LambdaLR(o, lambda step: at(step + 1 if step < warmup else step))
+
+
 SCHEDULES = {
     "step_decay": ("step_decay(0.1, every: 2, factor: 0.5)", lambda o: S.StepLR(o, 2, 0.5)),
     "cosine": ("cosine(0.1)", lambda o: S.CosineAnnealingLR(o, 5)),
     "linear_warmup": ("linear_warmup(0.1, warmup: 4)", lambda o: S.LinearLR(o, 0.25, 1.0, 3)),
     "exponential": ("exponential(0.1, steps: 1, factor: 0.7)", lambda o: S.ExponentialLR(o, 0.7)),
+    "linear": ("linear(0.1, end: 0.02)", lambda o: S.LinearLR(o, 1.0, 0.2, 5)),
+    "warmup_linear": ("warmup_linear(0.1, warmup: 2)",
+                      hf("_get_linear_schedule_with_warmup_lr_lambda", 2, num_training_steps=5)),
+    "warmup_cosine": ("warmup_cosine(0.1, warmup: 2)",
+                      hf("_get_cosine_schedule_with_warmup_lr_lambda", 2, num_training_steps=5, num_cycles=0.5)),
+    "warmup_polynomial": ("warmup_polynomial(0.1, warmup: 1, power: 2.0, end: 0.01)",
+                          hf("_get_polynomial_decay_schedule_with_warmup_lr_lambda", 1, num_training_steps=5,
+                             lr_end=0.01, power=2.0, lr_init=0.1)),
+    "warmup_cosine_restarts": ("warmup_cosine_restarts(0.1, warmup: 1, cycles: 2)",
+                               hf("_get_cosine_with_hard_restarts_schedule_with_warmup_lr_lambda", 1,
+                                  num_training_steps=5, num_cycles=2)),
+    "warmup_stable_decay": ("warmup_stable_decay(0.1, warmup: 1, decay: 2, end: 0.01)",
+                            hf("_get_wsd_scheduler_lambda", 1, num_stable_steps=2, num_decay_steps=2,
+                               warmup_type="linear", decay_type="cosine", min_lr_ratio=0.1, num_cycles=0.5)),
+    "inverse_sqrt": ("inverse_sqrt(0.1, warmup: 2)", hf("_get_inverse_sqrt_schedule_lr_lambda", 2, timescale=2)),
+    "inverse_sqrt_timescale": ("inverse_sqrt(0.1, warmup: 2, timescale: 7)",
+                               hf("_get_inverse_sqrt_schedule_lr_lambda", 2, timescale=7)),
 }
 for key, (text, schedule) in SCHEDULES.items():
     dense_case(f"schedule_{key}", dense_model(" |> tanh"), torch.tanh,

@@ -156,4 +156,13 @@ $ nnc ir settings.nn          # E0816 where the file holds only `let`s
 $ nnc train gan.nn critic          # E0817 where the file says `train generator { … }`
 ```",
     ),
+    entry(
+        818,
+        "no such layer",
+        "`nnc ir --layer` shows what comes from one layer, by its path, and the phase has nothing of it.
+
+```
+$ nnc ir digits.nn --layer conv9          # E0818: its layers are conv, hidden, head
+```",
+    ),
 ];

@@ -50,6 +50,14 @@ pub const TABLE: &[Builtin] = &[
         let low = e.binary(Binary::Max, a.value("x")?, a.value("low")?)?;
         e.binary(Binary::Min, &Value::Tensor(low), a.value("high")?).map(Value::Tensor)
     }),
+    entry(
+        "ratio(x: f32[*S], y: f32[*S]) -> f32[*S]",
+        "x / y, and 0, with gradient 0, where y is 0: a mean of what took part.",
+        |e, a| {
+            let (x, y) = (e.tensor(a.value("x")?)?, e.tensor(a.value("y")?)?);
+            e.ratio(x, y).map(Value::Tensor)
+        },
+    ),
     entry("where(cond: bool[*S], then: f32[*S], otherwise: f32[*S]) -> f32[*S]", "Elementwise choice.", |e, a| match a
         .value(
         "cond",

@@ -72,11 +72,32 @@ impl Emit {
     pub fn mean_over(&mut self, x: Node, over: &Over) -> Checked<Node> {
         self.need_float("mean", x)?;
         let sum = self.reduce_over(Reduce::Sum, x, over)?;
-        let mut count = self.count_over(x, over)?;
-        if over.mask.is_some() {
-            count = self.with_number(Binary::Max, count, 1.0)?;
+        let count = self.count_over(x, over)?;
+        if over.mask.is_none() {
+            return self.zip(Binary::Div, sum, count);
         }
-        self.zip(Binary::Div, sum, count)
+        let divisor = self.with_number(Binary::Max, count, 1.0)?;
+        let mean = self.zip(Binary::Div, sum, divisor)?;
+        self.note_share(mean, count);
+        Ok(mean)
+    }
+
+    /// x / y, and 0 where y is 0.
+    pub fn ratio(&mut self, x: Node, y: Node) -> Checked<Node> {
+        self.need_float("ratio", x)?;
+        let zero = self.compare(Compare::Eq, &Value::Tensor(y), &Value::Float(0.0))?;
+        let divisor = self.select(&Value::Tensor(zero), &Value::Float(1.0), &Value::Tensor(y))?;
+        let quotient = self.zip(Binary::Div, x, divisor)?;
+        let ratio = self.select(&Value::Tensor(zero), &Value::Float(0.0), &Value::Tensor(quotient))?;
+        self.note_share(ratio, y);
+        Ok(ratio)
+    }
+
+    /// Within a loop over data a mean is not a number of the whole batch.
+    fn note_share(&mut self, mean: Node, divisor: Node) {
+        if self.rank(mean) == 0 && self.rank(divisor) == 0 && self.loops.is_empty() {
+            self.shares.push((mean, divisor));
+        }
     }
 
     /// The mean square distance from the mean; `unbiased` divides by one less than the count.

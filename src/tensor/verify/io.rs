@@ -74,7 +74,9 @@ impl<D: Extent> Checker<'_, D> {
                 let scalars = is_scalar(ty, DType::F32) && is_scalar(self.graph.ty(weight), DType::F32);
                 (!scalars).then(|| "a report and its weight are f32 scalars".to_string())
             }
-            OutputRole::Check => (!is_scalar(ty, DType::Bool)).then(|| "a check is a bool scalar".to_string()),
+            OutputRole::Check | OutputRole::Warning => {
+                (!is_scalar(ty, DType::Bool)).then(|| "a check is a bool scalar".to_string())
+            }
             OutputRole::Result => None,
         }
     }
