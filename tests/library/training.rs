@@ -274,10 +274,10 @@ train {
     let states = model.params.iter().filter(|p| p.path.starts_with("adafactor."));
     let found: Vec<String> = states.map(|p| format!("{} {}", p.path, p.ty)).collect();
     let expected = [
+        "adafactor.square.scale f32[]",
         "adafactor.rows.conv.weight f32[4, 5, 2]",
         "adafactor.columns.conv.weight f32[4, 5, 3]",
         "adafactor.square.conv.bias f32[3]",
-        "adafactor.square.scale f32[]",
     ];
     assert_eq!(found, expected);
 }
