@@ -26,7 +26,8 @@ const DEFAULT: MachineOptions = MachineOptions {
 };
 
 /// The first prefixes that match name the group of a fixture, one test each.
-const GROUPS: [&str; 16] = [
+const GROUPS: [&str; 17] = [
+    "generate_",
     "ctc_",
     "recurrent_rnn",
     "recurrent_lstm",
@@ -103,6 +104,11 @@ fn near(fixture: &Fixture, what: &str, found: &[f64], expected: &[f64], toleranc
 #[test]
 fn connectionist_temporal_classification() {
     check_group("ctc_");
+}
+
+#[test]
+fn generation() {
+    check_group("generate_");
 }
 
 #[test]

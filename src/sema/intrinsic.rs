@@ -93,7 +93,7 @@ impl Checker {
 
 impl Place {
     /// Whether it belongs to what stands at the other place.
-    fn is_below(&self, other: &Place) -> bool {
+    pub fn is_below(&self, other: &Place) -> bool {
         let inner: &str = &self.path;
         self.root == other.root
             && (other.path.is_empty() || inner.strip_prefix(&*other.path).is_some_and(|rest| rest.starts_with('.')))

@@ -83,6 +83,10 @@ impl Instance {
         self.members.iter().any(|(n, h)| &*n.text == name && matches!(h, Held::Value(Value::Error)))
     }
 
+    pub fn has_memory(&self) -> bool {
+        self.members.iter().any(|(_, held)| matches!(held, Held::Memory(_)))
+    }
+
     /// The declaration of the `state` with this name.
     pub fn memory(&self, name: &str) -> Option<Rc<TypedMember>> {
         self.members.iter().find_map(|(n, held)| match held {

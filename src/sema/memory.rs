@@ -4,7 +4,7 @@
 //! like any other, and a scan that reaches it carries it.
 
 use super::checker::{Checker, GraphKind};
-use super::layer::join;
+use super::layer::{Instance, join};
 use super::model::ParamKind;
 use super::optimizer::below;
 use super::param::same_type;
@@ -149,6 +149,14 @@ impl Checker {
         Some(dims)
     }
 
+    /// Whether a state is declared in an instance or below it.
+    fn declares_memory(&self, id: InstanceId) -> bool {
+        let place = &self.instances[id.0 as usize].place;
+        let below =
+            |(i, other): (usize, &Instance)| (i == id.0 as usize || other.place.is_below(place)) && other.has_memory();
+        self.instances.iter().enumerate().any(below)
+    }
+
     /// `reorder(instance, parents)`: row i of each state below the instance becomes its row `parents[i]`.
     pub fn eval_reorder(&mut self, args: Vec<CallArg>, span: Span) -> Value {
         let (id, parents) = match &args[..] {
@@ -161,7 +169,7 @@ impl Checker {
         let prefix = self.instances[id.0 as usize].path.clone();
         let paths: Vec<Rc<str>> =
             self.graph.memories.iter().map(|m| m.path.clone()).filter(|path| below(path, &prefix)).collect();
-        if paths.is_empty() {
+        if paths.is_empty() && self.declares_memory(id) {
             return self.report(nothing_to_reorder(span, &prefix));
         }
         for path in paths {

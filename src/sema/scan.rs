@@ -121,9 +121,7 @@ impl Checker {
         let Ran { mut carries, yielded } = ran;
         carries.extend(slots.iter().map(|s| self.slot_carry(s)));
         if yielded.is_none() && !carries.iter().any(|c| c.next != c.inside) {
-            let hidden = self.hidden_var(scan);
-            self.report(error::no_effect(span, hidden.as_ref()));
-            return self.give_up(&head, slots);
+            return self.without_effect(scan, &head, slots, span);
         }
         let finished = Finished {
             length: head.over.length.clone(),
@@ -142,7 +140,8 @@ impl Checker {
                 return self.abandon(&head, slots);
             }
         };
-        self.keep_finals(&head, &slots, finals);
+        let of_vars = finals.into_iter().skip(usize::from(head.go.is_some())).collect();
+        self.keep_finals(&head, &slots, of_vars);
         match yielded {
             Some((value, _)) => self.stacked(&value, ys, head.over.axis),
             None => Value::Unit,
@@ -193,6 +192,23 @@ impl Checker {
         }
     }
 
+    /// A loop that gives nothing is an error, unless the body drops values on purpose: `let _ = net.next(x)` may have
+    /// an effect with one net and none with another.
+    fn without_effect(&mut self, scan: &Scan, head: &Head, slots: Vec<Slot>, span: Span) -> Value {
+        if !assigned::drops_values(scan) {
+            let hidden = self.hidden_var(scan);
+            self.report(error::no_effect(span, hidden.as_ref()));
+            return self.give_up(head, slots);
+        }
+        self.graph.emit.drop_loop();
+        self.keep_finals(
+            head,
+            &slots,
+            head.carried.iter().flat_map(Carried::inits).chain(slots.iter().map(|s| s.outside)).collect(),
+        );
+        Value::Unit
+    }
+
     /// Leaves a broken loop behind.
     fn give_up(&mut self, head: &Head, slots: Vec<Slot>) -> Value {
         self.graph.emit.loops.pop();
@@ -225,7 +241,7 @@ impl Checker {
 
     /// After the loop each carry has its final value.
     fn keep_finals(&mut self, head: &Head, slots: &[Slot], finals: Vec<tensor::Value>) {
-        let mut finals = finals.into_iter().skip(usize::from(head.go.is_some()));
+        let mut finals = finals.into_iter();
         for carried in &head.carried {
             let value = carried.rebuilt(&mut finals);
             self.set_var(&carried.name.text, value);

@@ -315,3 +315,38 @@ train {
     let update = step.outputs.iter().find(|o| o.name == "n").expect("n is updated");
     assert_eq!(update.value, scan.results[0]);
 }
+
+/// Keys of a cache: one position after the other is filled, and what the next one sees are those before.
+#[test]
+fn a_cache_is_filled_by_update() {
+    let program = "
+layer Cache() {
+  state rows: f32[B, 4, D] = 0.0
+  fn next(x: f32[B, D], at: i32) -> f32[B, D] {
+    rows = update(rows, x[:, _], at: at, axis: 1)
+    sum(rows, axis: 1)
+  }
+}
+model M() {
+  cache = Cache()
+  fn forward(x: f32[2, 3, 1]) {
+    let sums = scan (t, xt) in (0..3, x) along 1 { yield cache.next(xt, t + 1) }
+    (sums: sums, rows: cache.rows, whole: update(x, 7.0 * x[:, :2], at: 1, axis: 1))
+  }
+}";
+    let found = run(program, &[("x", floats(&[2, 3, 1], &[1.0, 2.0, 3.0, 10.0, 20.0, 30.0]))]);
+    let sums = [1.0, 3.0, 6.0, 10.0, 30.0, 60.0];
+    let rows = [0.0, 1.0, 2.0, 3.0, 0.0, 10.0, 20.0, 30.0];
+    assert_close(&found, &[&sums[..], &rows, &[1.0, 7.0, 14.0, 10.0, 70.0, 140.0]].concat(), 1e-12, "cache");
+}
+
+#[test]
+fn an_update_must_fit() {
+    let codes = |call: &str| {
+        let text = format!("model M() {{ fn forward(x: f32[2, 3], v: f32[2, 4], at: i32[1]) {{ {call} }} }}");
+        super::check(&text).1.iter().map(|d| d.code.0).collect::<Vec<_>>()
+    };
+    assert_eq!(codes("update(x, v, at: 0, axis: 1)"), [361]);
+    assert_eq!(codes("update(x, x, at: at, axis: 1)"), [360]);
+    assert_eq!(codes("update(x, x, at: 0)"), [0u16; 0]);
+}

@@ -4,6 +4,7 @@ mod attention;
 mod codes;
 mod ctc;
 mod definitions;
+mod generate;
 mod loops;
 mod recurrent;
 mod training;

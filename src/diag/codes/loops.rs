@@ -220,14 +220,14 @@ from other beams.
 
 ```nn
 model M() {
-  dense = Dense(4)
+  rnn = Gru(4)
   fn forward(x: f32[B, 4], parents: i32[B]) -> f32[B, 4] {
-    reorder(dense, parents)
-    dense(x)
+    reorder(rnn, parents)
+    rnn.next(x)
   }
 }
 ```
 
-The layer must have states that were used before.",
+Reorder after the call that uses the states. With a layer that has none, it does nothing.",
     ),
 ];

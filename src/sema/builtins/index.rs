@@ -25,6 +25,11 @@ pub const TABLE: &[Builtin] = &[
         gather,
     ),
     entry(
+        "update(x: f32[*S], value: f32[*V], at: i32, axis: int = 0) -> f32[*S]",
+        "x with other values from position `at` of an axis on; they must fit, or the run ends.",
+        update,
+    ),
+    entry(
         "one_hot(indices: i32[*S], count: int) -> f32[*S, count]",
         "1 at the index, 0 elsewhere; an index out of range gives zeros.",
         |e, a| {
@@ -75,6 +80,26 @@ fn sorted(e: &mut Emit, a: &Args) -> Checked<Vec<Node>> {
     let x = a.tensor(e, "x")?;
     let axis = a.axis_or("axis", -1, &e.shape(x))?;
     e.ops(Op::Sort { axis, descending: a.flag("descending")? }, &[x])
+}
+
+/// The values keep all axes; on `axis` there may be fewer than x has.
+fn update(e: &mut Emit, a: &Args) -> Checked<Value> {
+    let x = a.tensor(e, "x")?;
+    let value = e.operand(a.value("value")?, e.dtype(x))?;
+    let at = e.operand(a.value("at")?, DType::I32)?;
+    let (shape, found) = (e.shape(x), e.shape(value));
+    let axis = a.axis_or("axis", 0, &shape)?;
+    let agree = |i: usize| if i == axis { e.proves(&shape[i].sub(&found[i]), 0) } else { shape[i].same(&found[i]) };
+    if shape.len() != found.len() || !(0..shape.len()).all(agree) {
+        return Err(error::shapes_differ(a.span, "update", &shape, &found));
+    }
+    if e.rank(at) > 0 {
+        return Err(error::expected_rank(a.need("at")?.span, "a position", 0, e.ty(at)));
+    }
+    let zero = e.constant(0.0, DType::I32);
+    let starts = (0..shape.len()).map(|i| if i == axis { at } else { zero });
+    let args: Vec<Node> = [x, value].into_iter().chain(starts).collect();
+    e.op(Op::DynamicUpdate, &args).map(Value::Tensor)
 }
 
 /// `result[.., i, ..] = x[.., indices[.., i, ..], ..]`; indices of lower rank pick whole slices of the trailing axes.

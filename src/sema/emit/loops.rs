@@ -153,6 +153,13 @@ impl Emit {
         Ok(seed)
     }
 
+    /// Drops the innermost loop with its body.
+    pub fn drop_loop(&mut self) {
+        if let Some(open) = self.loops.pop() {
+            self.graph.insts.truncate(open.start);
+        }
+    }
+
     /// Cuts the body of the innermost loop out and puts the loop in its place. Gives the carries' final values, those
     /// that nothing changes included, and the stacked ys, their new axis in front. What is carried over padding is an
     /// error, unless the loop takes a mask.

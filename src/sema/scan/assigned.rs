@@ -18,6 +18,11 @@ pub fn defined_names(scan: &Scan) -> Vec<ast::Name> {
     walk.defined
 }
 
+/// Whether the body names a value `_`.
+pub fn drops_values(scan: &Scan) -> bool {
+    defined_names(scan).iter().any(|name| &*name.text == "_")
+}
+
 struct Walk {
     /// Names of the blocks that are open.
     scopes: Vec<Vec<Rc<str>>>,

@@ -22,6 +22,11 @@ pub struct Carried {
 }
 
 impl Carried {
+    /// Its tensors before the loop.
+    pub fn inits(&self) -> impl Iterator<Item = tensor::Value> {
+        self.inits.iter().copied()
+    }
+
     /// The value with these tensors.
     pub fn rebuilt(&self, nodes: &mut impl Iterator<Item = tensor::Value>) -> Value {
         tree::rebuild(&self.before, nodes)
