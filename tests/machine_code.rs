@@ -5,5 +5,7 @@
 mod machine;
 #[path = "schedule/ops.rs"]
 mod ops;
+#[path = "schedule/parts.rs"]
+mod parts;
 #[path = "schedule/scans.rs"]
 mod scans;

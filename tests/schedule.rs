@@ -7,6 +7,8 @@ mod machine;
 mod memory;
 #[path = "schedule/ops.rs"]
 mod ops;
+#[path = "schedule/parts.rs"]
+mod parts;
 #[path = "schedule/programs.rs"]
 mod programs;
 #[path = "schedule/random.rs"]

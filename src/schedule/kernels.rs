@@ -72,11 +72,33 @@ impl Site<'_> {
         self.group.values[0]
     }
 
-    /// Members with a buffer and this many elements, each at the same element in row-major order.
+    /// Members with a buffer and this many elements, each at the same element in row-major order; where the group has
+    /// parts, also the parts of members that have several times as many.
     fn stores(&self, cx: &Context, elements: usize, flat: &Lin) -> Vec<(Value, Coord)> {
         let stored = self.group.values.iter().filter(|v| matches!((self.home)(**v), Home::Here(Some(_))));
-        let sized = stored.filter(|v| cx.elements(**v) == elements);
-        sized.map(|v| (*v, Coord::from_flat(cx.shape(*v), flat.clone()))).collect()
+        let places = stored.flat_map(|v| self.places(cx.elements(*v), elements, flat).map(|at| (*v, at)));
+        places.map(|(v, at)| (v, Coord::from_flat(cx.shape(v), at))).collect()
+    }
+
+    /// The shape of a group's space.
+    fn part_shape(&self, cx: &Context) -> Vec<usize> {
+        let mut shape = cx.shape(self.root()).to_vec();
+        if let (Some(columns), Some(last)) = (self.group.columns, shape.last_mut()) {
+            *last = columns;
+        }
+        shape
+    }
+
+    /// The elements of a member of size `all` that belong to an element of a space.
+    fn places(&self, all: usize, elements: usize, flat: &Lin) -> impl Iterator<Item = Lin> {
+        let parts = match self.group.columns {
+            _ if all == elements => vec![flat.clone()],
+            Some(columns) if elements == self.group.space && all.is_multiple_of(elements) => {
+                part_places(all / elements, columns, flat)
+            }
+            _ => vec![],
+        };
+        parts.into_iter()
     }
 
     /// Columns of an elementwise tile: a few vectors, fewer where a lot is computed.
@@ -89,6 +111,13 @@ impl Site<'_> {
     fn folded_columns(&self, values: usize) -> usize {
         self.columns(values).next_multiple_of(16)
     }
+}
+
+/// Where the parts of a value of `count` times as many columns stand, for an element of one part.
+fn part_places(count: usize, columns: usize, flat: &Lin) -> Vec<Lin> {
+    let (row, col) = flat.div_rem(columns as i64);
+    let first = row.scale((count * columns) as i64).add(&col);
+    (0..count).map(|part| first.clone().offset((part * columns) as i64)).collect()
 }
 
 /// Loops over so many grid points already share the work well; further axes become loops.

@@ -6,7 +6,9 @@
 
 mod conv;
 mod dot;
+mod invariant;
 mod order;
+mod parts;
 mod reduce;
 mod saved;
 mod scan;
@@ -16,7 +18,7 @@ pub use scan::{History, histories};
 
 use super::error;
 use crate::diag::Diagnostic;
-use crate::ops::{DType, Literal, Op, Pad, Reduce, Type};
+use crate::ops::{Binary, DType, Literal, Op, Pad, Reduce, Type};
 use crate::tensor::build::Builder;
 use crate::tensor::scan::Scan;
 use crate::tensor::{Graph, Inst, Origin, Output, OutputRole, Value};
@@ -85,6 +87,7 @@ impl Legalizer<'_> {
                 self.push(Op::Compare(*op), &wide, ty)
             }
             Op::Select => self.select(args, ty),
+            Op::Binary(Binary::Add) => self.side_by_side(args).unwrap_or_else(|| self.push(inst.op.clone(), args, ty)),
             Op::Reduce { op: Reduce::Sum, axes } => {
                 let x = self.before_spread(args[0], axes);
                 self.reduce(Reduce::Sum, x, axes)

@@ -1,6 +1,7 @@
 //! What each group stores, which inputs are overwritten in place, and the order of launches.
 
-use super::{Group, Grouping, Probe, Root, is_leaf, own_kernel, probe};
+use super::parts::probe_parts;
+use super::{Group, Grouping, Probe, Root, is_leaf, own_kernel};
 use crate::schedule::context::Context;
 use crate::tensor::Value;
 use std::collections::{BTreeSet, HashMap};
@@ -25,7 +26,7 @@ pub fn finish(cx: &Context, mut groups: Vec<Group>, group_of: HashMap<Value, usi
 /// The reads of each member, given that its group computes all its members.
 fn probes(cx: &Context, group: &Group, realised: &[bool]) -> Vec<Probe> {
     let here = |member: Value| move |v: Value| v != member && group.values.contains(&v) && !own_kernel(cx.op(v));
-    group.values.iter().map(|member| probe(cx, *member, realised, &here(*member))).collect()
+    group.values.iter().map(|member| probe_parts(cx, *member, realised, &here(*member))).collect()
 }
 
 /// Updates that can be written over the old value: its other readers come before, and the kernel itself reads only
@@ -65,7 +66,7 @@ fn reads_own_elements(cx: &Context, group: &Group, probes: &[Probe], new: Value,
     }
     group.values.iter().zip(probes).all(|(member, probe)| {
         let mut reads = probe.log.iter().filter(|a| a.leaf == Some(old)).peekable();
-        let elementwise = !own_kernel(cx.op(*member)) && cx.elements(*member) == cx.elements(new);
+        let elementwise = !own_kernel(cx.op(*member)) && probe.elements == cx.elements(new);
         reads.peek().is_none() || elementwise && reads.all(|a| !a.guarded && a.at == probe.own)
     })
 }

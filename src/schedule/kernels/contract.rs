@@ -22,8 +22,10 @@ pub fn build(emitter: &mut Emitter, site: &Site) {
     let a_transposed = lhs_contract[0] == leading.len();
     let k = cx.shape(inst.args[1])[leading.len()];
     let batch = leading.iter().product();
-    let [b_axis, i, j, k_axis] = [batch, *m, *n, k].map(|n| emitter.b.axis(n));
-    let (rows, cols) = tile_size(*m, *n, site.target);
+    let columns = site.group.columns.unwrap_or(*n);
+    let parts = n / columns;
+    let [b_axis, i, j, k_axis] = [batch, *m, columns, k].map(|n| emitter.b.axis(n));
+    let (rows, cols) = tile_size(*m, columns, parts, site.target);
     emitter.b.grid(b_axis, 1, Role::Point);
     let blocks = [(j, cols, Role::Cols), (i, rows, Role::Rows)];
     let along_rows = 4 * k * n <= CACHED;
@@ -36,16 +38,22 @@ pub fn build(emitter: &mut Emitter, site: &Site) {
         let batch = (shape.len() > 2).then_some(&bl);
         Coord::from_dims(shape, batch.into_iter().chain(matrix).cloned().collect())
     };
-    let at = place(shape, [&il, &jl]);
+    let at: Vec<Lin> = (0..parts).map(|part| jl.clone().offset((part * columns) as i64)).collect();
     let a_at = place(cx.shape(inst.args[0]), if a_transposed { [&kl, &il] } else { [&il, &kl] });
-    let b_at = place(cx.shape(inst.args[1]), [&kl, &jl]);
+    let b_at = at.iter().map(|col| place(cx.shape(inst.args[1]), [&kl, col])).collect();
 
-    let init = emitter.b.constant(ZERO, DType::F32, emitter.b.extents(&at.flat));
-    let acc = emitter.b.begin(k_axis, k_step(k), Role::Cols, &[init])[0];
+    let tile = emitter.b.extents(&il.add(&jl));
+    let inits: Vec<_> = at.iter().map(|_| emitter.b.constant(ZERO, DType::F32, tile)).collect();
+    let accs = emitter.b.begin(k_axis, k_step(k), Role::Cols, &inits);
     let sides = Sides { a_at, b_at, rows: i, inner: k_axis, a_transposed };
-    let sum = contract(emitter, acc, &inst.args, &sides);
-    let sum = emitter.b.end(&[sum])[0];
-    finish(emitter, site, &at.flat, sum);
+    let sums = contract(emitter, &accs, &inst.args, &sides);
+    let sums = emitter.b.end(&sums);
+    for (sum, col) in sums.into_iter().zip(&at) {
+        emitter.define(root, &place(shape, [&il, col]).flat, sum);
+    }
+    let part = [leading, &[*m, columns]].concat();
+    let stores = site.stores(cx, part.iter().product(), &place(&part, [&il, &jl]).flat);
+    emitter.store_all(&stores);
 }
 
 /// Makes the accumulators known as the root's value, and stores all members.
@@ -55,10 +63,11 @@ pub fn finish(emitter: &mut Emitter, site: &Site, at: &Lin, sum: tile::Value) {
     emitter.store_all(&stores);
 }
 
-/// Where the operands of a contraction lie, and the axes of its tile.
+/// Where the operands of contractions lie that have their left side in common, and the axes of their tiles.
 pub struct Sides {
     pub a_at: Coord,
-    pub b_at: Coord,
+    /// One for each accumulator.
+    pub b_at: Vec<Coord>,
     /// The axis of the result's rows.
     pub rows: Axis,
     /// The axis that is summed.
@@ -66,18 +75,27 @@ pub struct Sides {
     pub a_transposed: bool,
 }
 
-/// `acc + a · b`. The summed axis is columns of one operand and rows of the other.
-pub fn contract(emitter: &mut Emitter, acc: tile::Value, args: &[crate::tensor::Value], sides: &Sides) -> tile::Value {
+/// `acc + a · b` for each accumulator. The summed axis is columns of one operand and rows of the other.
+pub fn contract(
+    emitter: &mut Emitter,
+    accs: &[tile::Value],
+    args: &[crate::tensor::Value],
+    sides: &Sides,
+) -> Vec<tile::Value> {
     let (rows, inner) = if sides.a_transposed { (Role::Cols, Role::Rows) } else { (Role::Rows, Role::Cols) };
     emitter.b.set_role(sides.rows, rows);
     emitter.b.set_role(sides.inner, inner);
     let a = emitter.eval(args[0], &sides.a_at, &[]);
     emitter.b.set_role(sides.rows, Role::Rows);
     emitter.b.set_role(sides.inner, Role::Rows);
-    let b = emitter.eval(args[1], &sides.b_at, &[]);
-    let ty = emitter.b.ty(acc);
-    let op = TileOp::Contract { acc, a, b, a_transposed: sides.a_transposed };
-    emitter.b.op(op, &[acc, a, b], DType::F32, (ty.rows, ty.cols))
+    let mut sums = vec![];
+    for (acc, at) in accs.iter().zip(&sides.b_at) {
+        let b = emitter.eval(args[1], at, &[]);
+        let ty = emitter.b.ty(*acc);
+        let op = TileOp::Contract { acc: *acc, a, b, a_transposed: sides.a_transposed };
+        sums.push(emitter.b.op(op, &[*acc, a, b], DType::F32, (ty.rows, ty.cols)));
+    }
+    sums
 }
 
 /// How much of K one step of the loop takes: it is unrolled.
@@ -85,14 +103,14 @@ pub fn k_step(k: usize) -> usize {
     if k <= 16 { k.max(1) } else { [8, 7, 6, 5, 4].into_iter().find(|d| k.is_multiple_of(*d)).unwrap_or(8) }
 }
 
-/// Rows and columns of the accumulator tile: the cheapest for this result, tails included.
-pub fn tile_size(m: usize, n: usize, target: Target) -> (usize, usize) {
+/// Rows and columns of an accumulator tile: the cheapest for a result of `parts` times `n` columns, tails included.
+pub fn tile_size(m: usize, n: usize, parts: usize, target: Target) -> (usize, usize) {
     let lanes = usize::from(target.lanes);
     let budget = usize::from(target.registers) * 3 / 4;
     let mut best = (f64::INFINITY, 1, lanes);
-    for vectors in 1..=4usize.min(n.div_ceil(lanes).max(1)) {
-        for rows in 1..=(budget / vectors).min(m.max(1)) {
-            let cost = result_cost(m, n, rows, vectors, lanes);
+    for vectors in 1..=(4 / parts).max(1).min(n.div_ceil(lanes).max(1)) {
+        for rows in 1..=(budget / vectors / parts).clamp(1, m.max(1)) {
+            let cost = result_cost([m, n, parts], rows, vectors, lanes);
             if cost < best.0 {
                 best = (cost, rows, vectors * lanes);
             }
@@ -102,14 +120,14 @@ pub fn tile_size(m: usize, n: usize, target: Target) -> (usize, usize) {
 }
 
 /// Cycles per step of K over the whole result.
-fn result_cost(m: usize, n: usize, rows: usize, vectors: usize, lanes: usize) -> f64 {
+fn result_cost([m, n, count]: [usize; 3], rows: usize, vectors: usize, lanes: usize) -> f64 {
     let width = vectors * lanes;
     let parts =
         |size: usize, step: usize| [(size / step, step), (usize::from(!size.is_multiple_of(step)), size % step)];
     let mut cost = 0.0;
     for (across, cols) in parts(n, width) {
         for (down, rows) in parts(m, rows) {
-            cost += (across * down) as f64 * tile_cost(rows, cols.div_ceil(lanes));
+            cost += (across * down) as f64 * tile_cost(rows, count * cols.div_ceil(lanes));
         }
     }
     cost

@@ -39,7 +39,7 @@ pub fn build(emitter: &mut Emitter, site: &Site) {
     let lines = lines(cx, inst.args[0], window);
     let conv = Conv { window, x, w, lines, args: &inst.args, image, group, row, col, out };
 
-    let (rows, cols) = tile_size(width, per_group, site.target);
+    let (rows, cols) = tile_size(width, per_group, 1, site.target);
     for axis in [image, row, group] {
         emitter.b.grid(axis, 1, Role::Point);
     }
@@ -109,10 +109,15 @@ impl Conv<'_> {
         tap: &[Lin],
     ) -> tile::Value {
         let acc = emitter.b.begin(k, step, Role::Cols, &[init])[0];
-        let sides =
-            Sides { a_at: self.input(tap), b_at: self.weight(tap), rows: self.col, inner: k, a_transposed: false };
-        let sum = contract(emitter, acc, self.args, &sides);
-        emitter.b.end(&[sum])[0]
+        let sides = Sides {
+            a_at: self.input(tap),
+            b_at: vec![self.weight(tap)],
+            rows: self.col,
+            inner: k,
+            a_transposed: false,
+        };
+        let sums = contract(emitter, &[acc], self.args, &sides);
+        emitter.b.end(&sums)[0]
     }
 
     fn input(&self, tap: &[Lin]) -> Coord {

@@ -15,8 +15,8 @@ struct Plan {
 const SQUARE: usize = 16;
 
 pub fn build(emitter: &mut Emitter, site: &Site) {
-    let shape = emitter.cx.shape(site.root());
-    let space = space::analyse(emitter, site, shape);
+    let shape = site.part_shape(emitter.cx);
+    let space = space::analyse(emitter, site, &shape);
     let plans = plan(&space, site);
     emitter.b.transposes = space.across.is_some();
     let (axes, flat) = space.axes(emitter);

@@ -27,6 +27,9 @@ pub fn analyse(emitter: &Emitter, site: &Site, shape: &[usize]) -> Space {
     let size = shape.iter().product();
     for (value, at) in site.stores(emitter.cx, size, &own.flat) {
         trial.eval(value, &at, &[]);
+        if at.flat != own.flat {
+            trial.log.push(Access { leaf: Some(value), at: at.flat, guarded: false });
+        }
     }
     let behind: BTreeSet<Axis> = trial.log.iter().flat_map(|a| behind_data(&trial, &a.at)).collect();
     let reads: Vec<&Lin> = trial.log.iter().map(|a| &a.at).collect();

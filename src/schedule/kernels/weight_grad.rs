@@ -41,8 +41,8 @@ pub fn build(emitter: &mut Emitter, site: &Site) {
     let images = emitter.b.begin(image, 1, Role::Point, &[init]);
     let lines = emitter.b.begin(row, 1, Role::Point, &images);
     let acc = emitter.b.begin(col, k_step(y[2]), Role::Rows, &lines)[0];
-    let sides = Sides { a_at, b_at, rows: tap.rows, inner: col, a_transposed: true };
-    let mut sum = vec![contract(emitter, acc, &inst.args, &sides)];
+    let sides = Sides { a_at, b_at: vec![b_at], rows: tap.rows, inner: col, a_transposed: true };
+    let mut sum = contract(emitter, &[acc], &inst.args, &sides);
     for _ in 0..3 {
         sum = emitter.b.end(&sum);
     }
@@ -85,7 +85,7 @@ impl Tap {
     }
 
     fn with(place: Vec<Lin>, points: Vec<Axis>, rows: Axis, outs: usize, site: &Site) -> Tap {
-        let (height, cols) = tile_size(rows.size as usize, outs, site.target);
+        let (height, cols) = tile_size(rows.size as usize, outs, 1, site.target);
         let place = place.try_into().expect("three coordinates");
         Tap { place, points, rows, height, cols }
     }

@@ -44,7 +44,7 @@ impl Legalizer<'_> {
     }
 
     /// +0 in every element.
-    fn is_zero(&self, value: Value) -> bool {
+    pub(super) fn is_zero(&self, value: Value) -> bool {
         let inst = self.def(value);
         match inst.op {
             Op::Const(Literal::Float(x)) => x.to_bits() == 0,

@@ -2,9 +2,9 @@
 //!
 //! Afterwards each first carry is a value of its own that only the scan reads, and each output of the body is computed in
 //! it and is no other output, but for what [`histories`] finds. Reshapes before constants and xs are left out: only the
-//! order of the elements counts. A scan with a condition has more constants, before the others, which the body does not read: zeros for each y.
+//! order of the elements counts. What the body computes of constants alone is one more constant. A scan with a condition has more constants, before the others, which the body does not read: zeros for each y.
 
-use super::{Legalizer, legalize};
+use super::{Legalizer, invariant, legalize};
 use crate::diag::Diagnostic;
 use crate::ops::{DType, Literal, Op, Type};
 use crate::schedule::groups::is_leaf;
@@ -46,13 +46,15 @@ impl Legalizer<'_> {
             return Ok(inits.iter().copied().chain(ys.iter().map(|ty| self.zeros(ty))).collect());
         }
         let mut body = legalize(scan.body)?;
+        let mut consts: Vec<Value> = consts.iter().map(|v| self.elements_of(*v)).collect();
+        consts.extend(invariant::hoist(&mut body, &consts, &mut self.out));
         settle(&mut body, &scan);
         let mut legal = vec![];
         if scan.while_carry {
             legal.extend(ys.iter().map(|ty| self.zeros(ty)));
             add_inputs(&mut body, ys);
         }
-        legal.extend(consts.iter().map(|v| self.elements_of(*v)));
+        legal.extend(consts);
         legal.extend(inits.iter().map(|v| copy(&mut self.b(), *v)));
         legal.extend(xs.iter().map(|v| self.elements_of(*v)));
         let results = self.out.push(inst.op.clone(), legal, types, self.origin.clone());
@@ -82,7 +84,8 @@ fn copy(b: &mut Builder, value: Value) -> Value {
 /// Gives outputs of a legal body that cannot be written where they belong a value of their own.
 fn settle(body: &mut Graph, scan: &Scan) {
     let carries = scan.inits.len();
-    let old: Vec<Value> = body.inputs.iter().map(|i| i.0).skip(1 + scan.consts.len()).take(carries).collect();
+    let first = body.inputs.len() - scan.xs.len() - carries;
+    let old: Vec<Value> = body.inputs[first..].iter().map(|i| i.0).take(carries).collect();
     let mut histories = vec![History::default(); carries];
     for at in 0..body.outputs.len() {
         let value = body.outputs[at].value;
