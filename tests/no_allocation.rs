@@ -36,8 +36,18 @@ static COUNTING: Counting = Counting;
 /// examples/digits.nn: convolution, BatchNorm, dropout, Adam; a report besides the loss.
 #[test]
 fn a_step_allocates_nothing() {
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits.nn");
-    let session = Session::open(&program, &[]).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    check_program(&root.join("examples/digits.nn"));
+    // Recurrent layers: loops.
+    let folder = tempfile::tempdir().unwrap();
+    let data = root.join("examples/data/digits").display().to_string();
+    let program = folder.path().join("sequences.nn");
+    std::fs::write(&program, include_str!("cases/sequences.nn").replace("DATA", &data)).unwrap();
+    check_program(&program);
+}
+
+fn check_program(program: &Path) {
+    let session = Session::open(program, &[]).unwrap();
     for (threads, code) in [(1, None), (3, None), (2, Some(Form::Portable))] {
         let machine = MachineOptions { threads, code, profile: false, check_passes: false, run: Default::default() };
         let run = Run::new(&session, None, &machine, Start::Weights).unwrap();

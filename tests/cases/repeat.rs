@@ -23,6 +23,12 @@ fn digits() -> Project {
     project
 }
 
+/// The same images as sequences, for recurrent layers in both directions.
+fn sequences() -> Project {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/digits");
+    Project::new(&include_str!("sequences.nn").replace("DATA", &data.display().to_string()), "")
+}
+
 fn train(project: &Project, machine: &MachineOptions) -> Fitted {
     project.fit_with(machine, Start::Fresh(project.path().join("runs")), &|_| false).unwrap()
 }
@@ -30,17 +36,25 @@ fn train(project: &Project, machine: &MachineOptions) -> Fitted {
 /// pytorch#11278
 #[test]
 fn the_same_seed_gives_the_same_bits_everywhere() {
-    let project = digits();
-    let expected = train(&project, &MACHINE).weights;
+    same_bits_everywhere(&digits());
+}
+
+#[test]
+fn recurrent_nets_give_the_same_bits_everywhere() {
+    same_bits_everywhere(&sequences());
+}
+
+fn same_bits_everywhere(project: &Project) {
+    let expected = train(project, &MACHINE).weights;
     for (form, threads) in Form::here().into_iter().flat_map(|form| [(form, 1), (form, 2)]) {
         let machine = MachineOptions { code: Some(form), threads, ..MACHINE };
-        let found = train(&project, &machine).weights;
+        let found = train(project, &machine).weights;
         assert!(found == expected, "{form:?}, {threads} threads: other weights");
     }
     // Nothing is read that was not written in the same step, and no launch needs another that no barrier keeps before it.
-    for order in [None, Some(&[2, 0, 3, 1, 4][..]), Some(&[1, 0][..])] {
+    for order in [None, Some(&[2, 0, 3, 1, 4, 5, 6][..]), Some(&[1, 0][..])] {
         let machine = MachineOptions { profile: true, run: RunOptions { poison: true, order }, ..MACHINE };
-        let found = train(&project, &machine).weights;
+        let found = train(project, &machine).weights;
         assert!(found == expected, "poisoned, workers {order:?}: other weights");
     }
 }

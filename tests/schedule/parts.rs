@@ -173,6 +173,21 @@ fn groups_that_meet_are_one() {
     launches(&program, 1);
 }
 
+/// An operand of a product is stored before the product, also where the result has its shape and is combined with it.
+#[test]
+fn operands_are_not_computed_with_their_product() {
+    for n in [17, 100] {
+        let shape: &[usize] = &[n, n];
+        let program = case(&[shape, shape], |b, v| {
+            let t = b.unary(Unary::Tanh, v[0]);
+            let product = dot(b, t, v[1]);
+            let e = b.unary(Unary::Exp, product);
+            vec![b.mul(e, t), b.add(product, t)]
+        });
+        launches(&program, 2);
+    }
+}
+
 /// The second map needs the sum of the first over all rows, and the last one reads both.
 #[test]
 fn groups_with_another_between_stay_apart() {

@@ -2,7 +2,7 @@
 
 use super::join::Grouper;
 use super::parts::probe_parts;
-use super::{Probe, Root};
+use super::{Probe, Root, own_kernel};
 use crate::tensor::Value;
 use std::collections::BTreeSet;
 
@@ -25,9 +25,17 @@ impl Grouper<'_> {
         let columns = from.columns.is_none() || from.columns == group.columns;
         let values = [group.values.as_slice(), &from.values].concat();
         let between = self.groups[other + 1..at].iter().all(|g| !from.values.iter().any(|v| g.reads.contains(v)));
-        let reads = |value: &Value| probe_parts(self.cx, *value, self.realised, &|_| false);
         let small = self.fits(&values, group.reads.union(&from.reads));
-        agree && columns && small && between && group.values.iter().all(|v| self.aligned(other, &reads(v)))
+        agree && columns && small && between && group.values.iter().all(|v| self.reads_in_place(*v, other))
+    }
+
+    /// Whether all that a value reads of a group is at its own place. The operands of a product have places of their own.
+    fn reads_in_place(&self, value: Value, of: usize) -> bool {
+        let probe = probe_parts(self.cx, value, self.realised, &|_| false);
+        match own_kernel(self.cx.op(value)) {
+            true => !probe.log.iter().any(|a| a.leaf.is_some_and(|leaf| self.group_of.get(&leaf) == Some(&of))),
+            false => self.aligned(of, &probe),
+        }
     }
 
     fn take_values(&mut self, at: usize, other: usize) {
