@@ -10,6 +10,8 @@
 mod case;
 #[path = "random_graphs/generator.rs"]
 mod generator;
+#[path = "random_graphs/loops.rs"]
+mod loops;
 #[allow(dead_code, unused_imports, reason = "the rest is for tests/machine_code.rs")]
 #[path = "machine_code/machine.rs"]
 mod machine;

@@ -3,8 +3,10 @@
 //! A value is *exact* where the interpreters must agree on its bits: inputs, and what moves or selects of them. Only of
 //! exact values may a graph compute what jumps or has poles (comparisons, floor, division, logarithms).
 
+use super::loops;
 use nnc::ops::{Binary, Compare, DType, Literal, Op, Pad, Reduce, Type, Unary, Window};
 use nnc::passes::{self, GRAD, OPT};
+use nnc::tensor::build::Builder;
 use nnc::tensor::data::{Data, Tensor};
 use nnc::tensor::{Graph, InputRole, Origin, OutputRole, Value};
 
@@ -78,7 +80,7 @@ const ALWAYS: [Recipe; 17] = [
 ];
 
 /// Safe on finite values.
-const FINITE: [Recipe; 14] = [
+const FINITE: [Recipe; 15] = [
     Generator::multiply,
     Generator::multiply,
     Generator::smooth_map,
@@ -93,6 +95,7 @@ const FINITE: [Recipe; 14] = [
     Generator::max_pool,
     Generator::scatter_add,
     Generator::softmax,
+    Generator::scan,
 ];
 
 impl Generator {
@@ -233,6 +236,33 @@ impl Generator {
         let (x, exact) = self.any();
         let op = op(self, &self.dims(x))?;
         Some((self.apply(op, &[x]), exact))
+    }
+
+    // ── loops ──
+
+    /// A loop of a few steps. All its results join the pool.
+    fn scan(&mut self) -> Option<(Value, bool)> {
+        let length = 1 + self.random.below(5);
+        let args = loops::types(length).map(|ty| self.argument(&ty));
+        let mut b = Builder::new(&mut self.graph, Origin::default());
+        let results = loops::random_loop(&mut |n| self.random.below(n), &mut b, &args);
+        let floats: Vec<Value> = results.into_iter().filter(|v| self.graph.ty(*v).dtype == DType::F32).collect();
+        let chosen = self.random.pick(&floats);
+        self.pool.extend(floats.into_iter().filter(|v| *v != chosen).map(|v| (v, false)));
+        Some((chosen, false))
+    }
+
+    /// An input of this type; integers are indices below 3.
+    fn argument(&mut self, ty: &Type) -> Value {
+        let n = ty.elements();
+        match ty.dtype {
+            DType::I32 => self.indices(&ty.shape, 3),
+            DType::Bool => {
+                let data = (0..n).map(|_| self.random.below(2) == 0).collect();
+                self.given(&ty.shape, Data::Bool(data))
+            }
+            _ => self.input(&ty.shape),
+        }
     }
 
     // ── maps ──

@@ -8,15 +8,12 @@ use crate::schedule::{BufferId, Item, StepProgram, launches};
 pub fn lives(program: &StepProgram) -> Vec<Option<(usize, usize)>> {
     let mut finder = Finder { loops: vec![], shared: None, touches: vec![vec![]; program.buffers.len()] };
     finder.items(&program.items, 0);
-    let mut lives: Vec<_> = finder.touches.iter().map(|touches| life(touches)).collect();
     for output in &program.outputs {
         for buffer in std::iter::once(output.buffer).chain(output.weight) {
-            if let Some(life) = &mut lives[buffer.0 as usize] {
-                life.1 = usize::MAX;
-            }
+            finder.read_at_end(buffer);
         }
     }
-    lives
+    finder.touches.iter().map(|touches| life(touches)).collect()
 }
 
 /// The loops around a touch, outermost first, as their ranges of launches; then the launch, or the loop that has shares.
@@ -52,6 +49,14 @@ impl Finder {
             }
         }
         number
+    }
+
+    /// A result is read after all loops, so it lives through all of each loop that makes it.
+    fn read_at_end(&mut self, buffer: BufferId) {
+        let touches = &mut self.touches[buffer.0 as usize];
+        if !touches.is_empty() {
+            touches.push(vec![(usize::MAX, usize::MAX)]);
+        }
     }
 
     fn touch(&mut self, buffer: BufferId, number: usize) {
