@@ -49,17 +49,28 @@ pub mod value;
 pub mod weights;
 
 use crate::diag::Diagnostic;
+use crate::ops::dim::Dim;
 use crate::syntax::ast;
 use checker::Checker;
-use model::Model;
+use model::{DataValue, Model};
 use std::rc::Rc;
 
 /// Checks a program. The first file is the user's; the others are the standard library and what `use` names.
 /// `overrides` are the `--set name=value` of the command line. The model is complete only if no diagnostic is an
 /// error.
 pub fn check(files: &[ast::File], overrides: &[(String, String)]) -> (Model, Vec<Diagnostic>) {
+    check_with(files, overrides, &[])
+}
+
+/// The same where the data is open: values that it gives are numbers, and no longer opaque.
+pub fn check_with(
+    files: &[ast::File],
+    overrides: &[(String, String)],
+    values: &[(DataValue, i64)],
+) -> (Model, Vec<Diagnostic>) {
     let (defs, diags) = defs::Defs::collect(files);
     let mut checker = Checker::new(defs, diags, overrides);
+    checker.values = values.iter().map(|(value, n)| (value.clone(), Dim::Const(*n))).collect();
     let mut model = Model::default();
     let items: &[ast::Item] = files.first().map_or(&[], |f| &f.items);
     let blocks: Vec<Rc<ast::BlockItem>> =
@@ -74,6 +85,7 @@ pub fn check(files: &[ast::File], overrides: &[(String, String)]) -> (Model, Vec
     }
     checker.check_data_items(&blocks, &mut model);
     checker.check_uncalled(items, !trains.is_empty());
+    model.values = checker.values.iter().map(|(value, _)| value.clone()).collect();
     let lets: Vec<String> = model.lets.iter().map(|(name, ..)| name.clone()).collect();
     checker.check_overrides(&lets);
     (model, checker.diags)

@@ -19,4 +19,7 @@ pub mod progress;
 pub mod split;
 pub mod state;
 pub mod steps;
+pub mod statistics;
+pub mod vocabulary;
 pub mod weights;
+mod windows;

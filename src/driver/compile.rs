@@ -121,7 +121,7 @@ fn declare_targets(graph: &mut Graph, params: &[Param]) {
     for param in params {
         let role = match param.kind {
             ParamKind::Trainable => InputRole::Param,
-            ParamKind::Buffer => InputRole::Buffer,
+            ParamKind::Buffer | ParamKind::Statistic => InputRole::Buffer,
             ParamKind::OptState => InputRole::OptState,
         };
         if graph.outputs.iter().any(|o| o.name == param.path) {

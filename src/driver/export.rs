@@ -3,7 +3,6 @@
 use super::Session;
 use super::run::errors;
 use crate::diag::Diagnostic;
-use crate::sema::model::ParamKind;
 use crate::train::checkpoint::{self, Checkpoint};
 use crate::train::folder::RunFolder;
 use crate::train::{fit, weights};
@@ -16,7 +15,7 @@ impl Session {
         let train = self.train(train)?;
         let path = self.checkpoint(from)?;
         let mut tensors = Checkpoint::tensors(&path)?;
-        let is_state = |name: &str| self.model.params.iter().any(|p| p.path == name && p.kind == ParamKind::OptState);
+        let is_state = |name: &str| self.model.params.iter().any(|p| p.path == name && !p.kind.is_weight());
         tensors.retain(|t| !is_state(&t.name));
         let written = weights::export(train, &tensors)?;
         checkpoint::save_weights(&written, out).map_err(|e| fit::errors::io(out, &e))?;

@@ -4,6 +4,7 @@ use super::defs::Defs;
 use super::emit::{Checked, Emit};
 use super::layer::Instance;
 use super::memory::Memory;
+use super::model::DataValue;
 use super::param::ParamInfo;
 use super::phase::PhaseState;
 use super::scope::Frame;
@@ -93,6 +94,8 @@ pub struct Checker {
     pub probed: Option<Span>,
     pub phase: Option<PhaseState>,
     pub train: TrainState,
+    /// Numbers that the data gives: known, or a symbol in their place.
+    pub values: Vec<(DataValue, Dim)>,
     next_symbol: u32,
 }
 
@@ -153,6 +156,7 @@ impl Checker {
             probed: None,
             phase: None,
             train: TrainState::default(),
+            values: vec![],
             next_symbol: 0,
         }
     }

@@ -1,13 +1,14 @@
 //! `data` declarations: columns, fields as code over the stored row, and splits.
 
 mod columns;
+mod conversions;
 mod errors;
 mod lengths;
 mod source;
 
 use super::checker::{Checker, GraphKind, GraphState};
 use super::defs::Def;
-use super::model::{Axis, Column, Data};
+use super::model::{Axis, Column, Data, Reading};
 use super::scope::{BoundDim, Frame};
 use super::splits;
 use super::value::Value;
@@ -19,7 +20,7 @@ use crate::tensor::{self, InputRole, Origin};
 use columns::Field;
 pub use lengths::{BatchLength, Sequences};
 use source::Source;
-pub use source::SourceKind;
+pub use source::{Holds, SourceKind};
 use std::rc::Rc;
 
 /// What `raw` gives while a field is elaborated.
@@ -32,6 +33,8 @@ pub struct Raw {
     size: Dim,
     count: Dim,
     lengths: Rc<[BatchLength]>,
+    /// How long the windows of a text are.
+    window: Option<Dim>,
     columns: Rc<[Column]>,
 }
 
@@ -40,6 +43,7 @@ pub struct Raw {
 pub struct DataInfo {
     pub model: Data,
     fields: Vec<Field>,
+    reads: Vec<columns::Read>,
     /// Fields whose declaration is wrong: using them is not another error.
     broken_fields: Vec<Rc<str>>,
     /// A split could not be read: it may be the one that is missed elsewhere.
@@ -52,6 +56,24 @@ pub struct DataInfo {
 impl DataInfo {
     pub fn has_field(&self, name: &str) -> bool {
         self.fields.iter().any(|f| &*f.name.text == name)
+    }
+
+    /// It is one text, which pipelines cut into windows.
+    pub fn is_text(&self) -> bool {
+        self.model.source == "text"
+    }
+
+    /// The length of the windows, where the field says it.
+    pub fn window(&self) -> Option<usize> {
+        let [Axis::Fixed(n)] = self.fields.first()?.shape[..] else { return None };
+        Some(n)
+    }
+
+    /// The columns that a field reads, or that any does.
+    pub fn columns_of(&self, field: Option<&str>) -> impl Iterator<Item = &Column> {
+        let read =
+            move |c: &&Column| self.reads.iter().any(|(f, n)| *n == c.name && field.is_none_or(|name| name == &**f));
+        self.model.columns.iter().filter(read)
     }
 }
 
@@ -70,7 +92,7 @@ impl Checker {
 
     fn check_data(&mut self, block: &ast::BlockItem) -> Option<DataInfo> {
         let name = super::call::block_name(block).to_string();
-        let Source { kind, path, options } = self.check_source(block)?;
+        let source = self.check_source(block)?;
         let (mut fields, mut broken_fields) = (vec![], vec![]);
         let (mut splits, mut broken_splits) = (vec![], false);
         for member in &block.members {
@@ -80,7 +102,7 @@ impl Checker {
                     None => broken_fields.push(m.name.text.clone()),
                 },
                 Member::Directive(d) if &*d.word.text == "split" => {
-                    let (found, broken) = splits::parse(self, d, kind);
+                    let (found, broken) = splits::parse(self, d, source.kind);
                     splits.extend(found);
                     broken_splits |= broken;
                 }
@@ -94,39 +116,39 @@ impl Checker {
                 }
             }
         }
-        let columns = self.columns(kind, &fields);
-        let lengths = self.lengths(&fields, &block.constraints);
-        if splits.is_empty() {
-            splits = splits::default_splits(kind, block.span);
+        let (columns, reads) = self.columns(&source, &fields);
+        // Windows of a text are as long as the pipeline says, not as the rows are.
+        let varying = if source.unit.is_some() { &[] } else { &fields[..] };
+        let lengths = self.lengths(varying, &block.constraints);
+        if let (Some(_), [_, second, ..]) = (&source.unit, &fields[..]) {
+            self.report(errors::second_text_field(second.name.span));
         }
-        let source = kind.name.into();
-        let model = Data { name, source, path, options, columns, lengths, splits, span: block.span };
+        if splits.is_empty() {
+            splits = splits::default_splits(source.kind, block.span);
+        }
+        let Source { kind, path, .. } = source;
+        let model = Data { name, source: kind.name.into(), path, columns, lengths, splits, span: block.span };
         let unreadable = block.members.iter().any(|m| matches!(m, Member::Error(_)));
-        Some(DataInfo { model, fields, broken_fields, broken_splits, unreadable, span: block.span })
+        Some(DataInfo { model, fields, reads, broken_fields, broken_splits, unreadable, span: block.span })
     }
 
     /// A field of a data set for the rows of a batch: `[B, …]`.
     pub fn field(&mut self, data: &DataInfo, name: &ast::Name, batch: &mut Batch) -> Value {
-        if data.broken_fields.contains(&name.text) {
-            return Value::Error;
-        }
         let Some(field) = data.fields.iter().find(|f| f.name.text == name.text) else {
-            if data.unreadable {
-                return Value::Error;
-            }
-            let names: Vec<&str> = data.fields.iter().map(|f| &*f.name.text).collect();
-            return self.report(errors::unknown_field(name, &data.model.name, data.span, &names));
+            return self.no_field(data, name);
         };
         let lengths = self.batch_lengths(data, batch);
         let mut frame = Frame::new(super::scope::Owner::None);
         frame.dims.push(("B".into(), BoundDim { dim: batch.size.clone(), span: name.span }));
         frame.dims.extend(lengths.iter().map(|l| l.bound(name.span)));
+        frame.dims.extend(field.window(batch).map(|dim| (dim.0, BoundDim { dim: dim.1, span: name.span })));
         frame.raw = Some(Raw {
             data: (&*data.model.name).into(),
             rows: batch.rows,
             size: batch.size.clone(),
             count: batch.count.clone(),
             lengths: lengths.clone().into(),
+            window: batch.window.clone(),
             columns: data.model.columns.clone().into(),
         });
         let value = self.in_frame(frame, |c| c.field_value(field));
@@ -137,13 +159,24 @@ impl Checker {
         value
     }
 
+    /// A field that is not there; one whose declaration is wrong is not another error.
+    pub fn no_field(&mut self, data: &DataInfo, name: &ast::Name) -> Value {
+        if data.unreadable || data.broken_fields.contains(&name.text) {
+            return Value::Error;
+        }
+        let names: Vec<&str> = data.fields.iter().map(|f| &*f.name.text).collect();
+        self.report(errors::unknown_field(name, &data.model.name, data.span, &names))
+    }
+
     /// The varying dimensions of a data set in a batch: made once, and known by name in the phase.
     fn batch_lengths(&mut self, data: &DataInfo, batch: &mut Batch) -> Vec<BatchLength> {
         if let Some((_, known)) = batch.opened.iter().find(|(n, _)| *n == data.model.name) {
             return known.clone();
         }
         let lengths = self.open_lengths(data, &batch.size, &batch.pads);
-        let dims: Vec<_> = lengths.iter().map(|l| l.bound(data.span)).collect();
+        let windows = data.fields.iter().filter(|_| data.is_text()).filter_map(|f| f.window(batch));
+        let windows = windows.map(|(name, dim)| (name, BoundDim { dim, span: data.span }));
+        let dims: Vec<_> = lengths.iter().map(|l| l.bound(data.span)).chain(windows).collect();
         self.frame().dims.extend(dims);
         batch.opened.push((data.model.name.clone(), lengths.clone()));
         lengths
@@ -154,6 +187,7 @@ impl Checker {
         let state = GraphState::new(&data.model.name, GraphKind::Phase);
         self.with_graph(state, |c| {
             let mut batch = c.new_batch(Origin::default());
+            batch.window = data.is_text().then(|| c.fresh_symbol("window"));
             c.in_frame(Frame::new(super::scope::Owner::None), |c| {
                 for field in &data.fields {
                     c.field(data, &field.name, &mut batch);
@@ -167,13 +201,16 @@ impl Checker {
         let (size, count) = (self.fresh_symbol("B"), self.fresh_symbol("rows"));
         let ty = Type::new(DType::I32, vec![size.clone()]);
         let rows = self.graph.emit.graph.input("rows", InputRole::Rows, ty, origin);
-        Batch { rows, size, count, pads: vec![], opened: vec![] }
+        Batch { rows, size, count, pads: vec![], window: None, opened: vec![] }
     }
 
     fn field_value(&mut self, field: &Field) -> Value {
         let (value, span) = match &field.value {
             Some(e) => (self.eval(e), e.span),
-            None => (self.raw_column(&field.name), field.name.span),
+            None => {
+                let name = self.bare_column(field);
+                (self.raw_column(&name), field.name.span)
+            }
         };
         // A bare column takes the declared type; what was computed must have it.
         let value = match &value {
@@ -195,8 +232,8 @@ impl Checker {
         let Some(raw) = self.frame().raw.clone() else { return Value::Error };
         // An unknown column was reported with the declaration.
         let Some(column) = raw.columns.iter().find(|c| c.name == *name.text) else { return Value::Error };
-        if column.varying().is_some() {
-            return self.padded_column(&raw, column);
+        if !column.is_whole() {
+            return self.assembled_column(&raw, column);
         }
         let shape = column.shape.iter().filter_map(|a| raw.dim(a));
         let ty = Type::new(column.dtype, std::iter::once(raw.count.clone()).chain(shape).collect());
@@ -205,11 +242,21 @@ impl Checker {
         self.settle(result)
     }
 
+    /// The column of a field without a conversion: of its own name, or the text.
+    fn bare_column(&mut self, field: &Field) -> ast::Name {
+        let columns = self.frame().raw.as_ref().map(|raw| raw.columns.clone());
+        let is_text = |c: &Column| c.name == "text" && matches!(c.reading, Reading::Ids(_));
+        match columns.iter().flat_map(|c| c.iter()).find(|c| is_text(c)) {
+            Some(text) => ast::Name { text: (&*text.name).into(), span: field.name.span },
+            None => field.name.clone(),
+        }
+    }
+
     /// A column whose rows are put together for each batch, padded with zeros.
-    fn padded_column(&mut self, raw: &Raw, column: &Column) -> Value {
+    fn assembled_column(&mut self, raw: &Raw, column: &Column) -> Value {
         let Some(shape) = column.shape.iter().map(|a| raw.dim(a)).collect::<Option<Vec<_>>>() else {
-            // The length has no value that fulfils its conditions, which is reported.
-            return Value::Error;
+            // A length that no row can have is reported with its declaration.
+            return if raw.lengths.is_empty() { self.report(errors::no_windows(column.span)) } else { Value::Error };
         };
         let ty = Type::new(column.dtype, std::iter::once(raw.size.clone()).chain(shape).collect());
         Value::Tensor(self.column_input(raw, column, InputRole::Arg, ty))
@@ -232,7 +279,10 @@ impl Raw {
     fn dim(&self, axis: &Axis) -> Option<Dim> {
         match axis {
             Axis::Fixed(n) => Some(Dim::constant(*n as i64)),
-            Axis::Varying(name) => self.lengths.iter().find(|l| l.padded.name == *name).map(|l| l.padded.dim.clone()),
+            Axis::Varying(name) => {
+                let length = self.lengths.iter().find(|l| l.padded.name == *name);
+                length.map(|l| l.padded.dim.clone()).or_else(|| self.window.clone())
+            }
         }
     }
 }
@@ -244,6 +294,8 @@ pub struct Batch {
     pub count: Dim,
     /// Multiples that the pipeline asks of padded lengths, by name.
     pub pads: Vec<(String, usize)>,
+    /// How long the windows of a text are.
+    pub window: Option<Dim>,
     /// The varying dimensions, by data set.
     pub opened: Vec<(String, Vec<BatchLength>)>,
 }

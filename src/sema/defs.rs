@@ -110,6 +110,11 @@ impl Defs {
         of_user.or_else(|| self.library.get(name))
     }
 
+    /// Whether a name means a data declaration.
+    pub fn is_data(&self, name: &ast::Name) -> bool {
+        matches!(self.get(&name.text, name.span.file), Some(Def::Block(b)) if &*b.word.text == "data")
+    }
+
     pub fn is_user(&self, file: FileId) -> bool {
         file == self.user_file
     }

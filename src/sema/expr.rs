@@ -17,6 +17,9 @@ impl Checker {
     }
 
     fn eval_here(&mut self, expr: &Expr) -> Value {
+        if let Some(value) = self.conversion_value(expr) {
+            return value;
+        }
         match &expr.kind {
             ExprKind::Int(n) => Value::int(*n),
             ExprKind::Float(v) => Value::Float(*v),
@@ -54,6 +57,9 @@ impl Checker {
         if let Some(diag) = self.qualified(base, name) {
             return self.report(diag);
         }
+        if let Some(value) = self.data_value(base, name) {
+            return value;
+        }
         match self.eval(base) {
             Value::Record(fields) => match fields.iter().find(|(n, _)| *n == name.text) {
                 Some((_, value)) => value.clone(),
@@ -65,16 +71,8 @@ impl Checker {
                 None => self.report(no_fields(name, "a tensor")),
             },
             Value::Error => Value::Error,
-            Value::Data(data) => {
-                let is_split = self.data(&data).is_some_and(|d| d.model.splits.iter().any(|s| *s.name == *name.text));
-                let what = format!("{data}.{}", name.text);
-                let diag = if is_split {
-                    split_is_no_value(&what, name)
-                } else {
-                    super::unsupported::data_value(&what, name.span)
-                };
-                self.report(diag)
-            }
+            // Whatever else the data gives was found above.
+            Value::Data(data) => self.report(split_is_no_value(&format!("{data}.{}", name.text), name)),
             other => self.report(no_fields(name, other.describe())),
         }
     }

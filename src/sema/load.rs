@@ -2,7 +2,6 @@
 
 use super::checker::Checker;
 use super::defs::{did_you_mean, suggest};
-use super::model::ParamKind;
 use super::value::Value;
 use super::weights::{Fault, Line, Load, Pattern, Turn, likeness};
 use crate::diag::{Code, Diagnostic};
@@ -150,7 +149,7 @@ impl Checker {
     /// Names on the right that no parameter has are slips of the pen.
     fn check_fit(&mut self, load: &Load, mapping: &Mapping, line: &Line) {
         let MapSide::Names(texts) = &mapping.to else { return };
-        let states = self.params.iter().filter(|p| p.kind != ParamKind::OptState);
+        let states = self.params.iter().filter(|p| p.kind.is_weight());
         let names: Vec<String> = states.filter_map(|p| load.local(&p.path)).map(str::to_string).collect();
         // After another error parameters may be missing.
         if self.diags.iter().any(Diagnostic::is_error) {

@@ -1,18 +1,23 @@
 //! What the checker returns: a program in which every shape is known up to the opaque dimensions
 //! (batch size, rows of a data set), and everything is a graph of primitive operations.
 
+mod data;
+
 use super::arith::compare_ints;
 use super::weights::Load;
 use crate::diag::Diagnostic;
 use crate::ops::dim::{Bindings, Dim};
-use crate::ops::{Compare, DType, Type};
+use crate::ops::{Compare, Type};
 use crate::source::Span;
 use crate::tensor::Graph;
 use std::ops::Range;
+pub use data::*;
 
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     pub data: Vec<Data>,
+    /// What the program asks of its data: sizes of vocabularies, numbers of labels.
+    pub values: Vec<DataValue>,
     /// Layer instances in order of declaration, roots first.
     pub layers: Vec<Layer>,
     pub params: Vec<Param>,
@@ -21,126 +26,6 @@ pub struct Model {
     pub lets: Vec<(String, String, Span)>,
     /// A file without a `train` block: each model's `forward` (where its arguments are declared).
     pub functions: Vec<Graph<Dim>>,
-}
-
-/// `data NAME from source(path, options) { … }`
-#[derive(Clone, Debug)]
-pub struct Data {
-    pub name: String,
-    /// `idx`, `csv`, …
-    pub source: String,
-    pub path: String,
-    pub options: Vec<(String, Constant)>,
-    pub columns: Vec<Column>,
-    /// The dimensions that vary from row to row.
-    pub lengths: Vec<Length>,
-    pub splits: Vec<Split>,
-    pub span: Span,
-}
-
-/// One column of numbers that fields read. The stored row must have this shape, axes of length 1 aside.
-#[derive(Clone, Debug)]
-pub struct Column {
-    /// Unique in the data set: `label` for `raw.label`.
-    pub name: String,
-    /// The stored column.
-    pub stored: String,
-    pub dtype: DType,
-    /// The shape of one row; at most one axis varies.
-    pub shape: Vec<Axis>,
-    pub span: Span,
-}
-
-/// One axis of a stored row.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Axis {
-    Fixed(usize),
-    /// As long as each row says; the name of a [`Length`].
-    Varying(String),
-}
-
-impl Column {
-    /// The type of one row, where all rows have the same.
-    pub fn fixed(&self) -> Option<Type> {
-        let size = |a: &Axis| if let Axis::Fixed(n) = a { Some(*n) } else { None };
-        Some(Type::new(self.dtype, self.shape.iter().map(size).collect::<Option<_>>()?))
-    }
-
-    /// The axis that varies, and its name.
-    pub fn varying(&self) -> Option<(usize, &str)> {
-        let mut axes = self.shape.iter().enumerate();
-        axes.find_map(|(i, a)| if let Axis::Varying(name) = a { Some((i, name.as_str())) } else { None })
-    }
-
-    /// `f32[T, 12]`
-    pub fn describe(&self) -> String {
-        let axis = |a: &Axis| match a {
-            Axis::Fixed(n) => n.to_string(),
-            Axis::Varying(name) => name.clone(),
-        };
-        format!("{}[{}]", self.dtype, self.shape.iter().map(axis).collect::<Vec<_>>().join(", "))
-    }
-}
-
-/// A dimension that varies from row to row, with what the declaration's `where` says of it: each row's length is
-/// within `least..=most` and a multiple of `multiple`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Length {
-    pub name: String,
-    /// May be 0, for rows that may be empty.
-    pub least: usize,
-    pub most: Option<usize>,
-    pub multiple: usize,
-    pub span: Span,
-}
-
-impl Length {
-    pub fn allows(&self, n: usize) -> bool {
-        n >= self.least && self.most.is_none_or(|most| n <= most) && n.is_multiple_of(self.multiple)
-    }
-}
-
-#[derive(Clone, Debug)]
-pub struct Split {
-    pub name: String,
-    pub size: SplitSize,
-    pub by: SplitBy,
-    pub span: Span,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum SplitSize {
-    /// The source's own part of that name (idx has `train` and `test`).
-    Own,
-    /// What the other splits of the same parent leave.
-    Rest {
-        of: String,
-    },
-    Fraction {
-        of: String,
-        part: f64,
-    },
-    Rows {
-        of: String,
-        rows: usize,
-    },
-}
-
-/// `hash`: by a hash of the row number; `position`: rows in their order; `field`: whole groups by a column's value.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SplitBy {
-    Hash,
-    Position,
-    Field(String),
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Constant {
-    Int(i64),
-    Float(f64),
-    Bool(bool),
-    Str(String),
-    List(Vec<Constant>),
 }
 
 /// One layer instance.
@@ -163,6 +48,15 @@ pub enum ParamKind {
     Buffer,
     /// Optimizer state; its path is `<optimizer>.<buffer>.<parameter path>`.
     OptState,
+    /// What a conversion learned from the rows of training; its path is `<data>.<column>.<statistic>`.
+    Statistic,
+}
+
+impl ParamKind {
+    /// It belongs to the model itself, whatever it is trained by and on.
+    pub fn is_weight(self) -> bool {
+        matches!(self, ParamKind::Trainable | ParamKind::Buffer)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -282,38 +176,6 @@ pub struct Phase {
     pub span: Span,
 }
 
-/// A dimension of the data as a phase sees it: the longest row of the batch, rounded up.
-#[derive(Clone, Debug)]
-pub struct Padded {
-    /// The name of a [`Length`].
-    pub name: String,
-    /// `multiple` times a symbol.
-    pub dim: Dim,
-    pub multiple: usize,
-}
-
-impl Padded {
-    /// The size of a batch whose longest row has this length.
-    pub fn size(&self, longest: usize) -> usize {
-        longest.max(1).next_multiple_of(self.multiple)
-    }
-
-    /// The name of the input with the lengths of the rows, i32[B].
-    pub fn lengths_input(data: &str, name: &str) -> String {
-        format!("{data}.lengths({name})")
-    }
-}
-
-/// The sizes that one batch gives the opaque dimensions of a phase.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Sizes {
-    pub batch: usize,
-    /// Rows of the whole columns.
-    pub rows: usize,
-    /// One for each of [`Phase::padded`].
-    pub padded: Vec<usize>,
-}
-
 impl Phase {
     /// Values of the symbols for these sizes.
     pub fn bindings(&self, sizes: &Sizes) -> Bindings {
@@ -350,21 +212,4 @@ impl Requirement {
         let sides = self.left.eval(bindings).zip(self.right.eval(bindings));
         sides.is_some_and(|(left, right)| compare_ints(self.op, left, right))
     }
-}
-
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct Pipeline {
-    /// Name of the data declaration and of the split; empty for `predict`.
-    pub data: String,
-    pub split: String,
-    pub shuffle: bool,
-    pub batch: usize,
-    pub drop_last: bool,
-    /// Multiples of the padded lengths, by the name of the dimension.
-    pub pads: Vec<(String, usize)>,
-    /// Batches of rows of similar length in this dimension.
-    pub bucket: Option<String>,
-    /// Leave out rows that cannot be read, instead of ending the run.
-    pub skip_bad: bool,
-    pub span: Span,
 }

@@ -26,7 +26,7 @@ impl ParamInfo {
     fn role(&self) -> InputRole {
         match self.kind {
             ParamKind::Trainable => InputRole::Param,
-            ParamKind::Buffer => InputRole::Buffer,
+            ParamKind::Buffer | ParamKind::Statistic => InputRole::Buffer,
             ParamKind::OptState => InputRole::OptState,
         }
     }

@@ -110,6 +110,7 @@ impl Checker {
         let origin = Origin { layer: None, span: each.word.span };
         let mut batch = self.new_batch(origin);
         batch.pads = pipeline.map(|p| p.pads.clone()).unwrap_or_default();
+        batch.window = pipeline.and_then(|p| p.windows).map(|w| Dim::Const(w.length as i64));
         self.phase = Some(PhaseState::new(kind, batch.size.clone()));
         let mut frame = Frame::nested();
         frame.dims.push(("B".into(), BoundDim { dim: batch.size.clone(), span: each.word.span }));

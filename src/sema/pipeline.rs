@@ -1,8 +1,9 @@
 //! The pipeline of a phase: `Digits.train |> shuffle |> batch(64)`.
 
 use super::checker::Checker;
+use super::data::DataInfo;
 use super::defs::{did_you_mean, suggest};
-use super::model::Pipeline;
+use super::model::{Pipeline, Windows};
 use super::value::Value;
 use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
@@ -11,8 +12,11 @@ use crate::syntax::ast::{self, Expr, ExprKind};
 /// Largest multiple that a length is padded to.
 const MOST_PADDING: usize = 1 << 20;
 
+/// Longest window of a text.
+const LONGEST: usize = i32::MAX as usize;
+
 /// The stages of the language.
-const STAGES: [&str; 7] = ["shuffle", "batch", "map", "bucket", "pad", "lanes", "skip_bad"];
+const STAGES: [&str; 8] = ["shuffle", "batch", "map", "bucket", "pad", "windows", "lanes", "skip_bad"];
 
 impl Checker {
     /// `Digits.train |> shuffle |> batch(64)`. With another error in it, the fields are known where the data is.
@@ -30,6 +34,9 @@ impl Checker {
         }
         if fine && pipeline.batch == 0 {
             self.report(no_batch(source.span));
+        }
+        if fine && let Some(data) = self.data(&pipeline.data) {
+            self.settle_windows(&data, &mut pipeline);
         }
         (!pipeline.data.is_empty()).then_some(pipeline)
     }
@@ -80,7 +87,9 @@ impl Checker {
             ("batch", args) => return self.batch_stage(args, stage.span, out),
             ("bucket", args) => return self.bucket_stage(args, stage.span, out),
             ("pad", args) => return self.pad_stage(args, stage.span, out),
-            ("map" | "lanes" | "skip_bad" | "shuffle" | "repeat", _) => {
+            ("windows", args) => return self.windows_stage(args, stage.span, out),
+            ("lanes", args) => return self.lanes_stage(args, stage.span, out),
+            ("map" | "skip_bad" | "shuffle" | "repeat", _) => {
                 return self.fail(super::unsupported::stage(&name.text, stage.span));
             }
             _ => return self.fail(unknown_stage(name)),
@@ -112,6 +121,66 @@ impl Checker {
             _ => return self.fail(bad_pad(value.span)),
         }
         true
+    }
+
+    /// `windows(65, stride: 64)`
+    fn windows_stage(&mut self, args: &[ast::Arg], span: Span, out: &mut Pipeline) -> bool {
+        let Some([length, stride]) = self.sizes(args, [None, Some("stride")]) else {
+            return self.fail(bad_windows(span));
+        };
+        let Some(length) = length else { return self.fail(bad_windows(span)) };
+        out.windows = Some(Windows { length, stride: stride.unwrap_or(length) });
+        true
+    }
+
+    /// `lanes(32, window: 65, overlap: 1)`
+    fn lanes_stage(&mut self, args: &[ast::Arg], span: Span, out: &mut Pipeline) -> bool {
+        let Some([count, window, overlap]) = self.sizes(args, [None, Some("window"), Some("overlap")]) else {
+            return self.fail(bad_lanes(span));
+        };
+        match (count, window, overlap.unwrap_or(0)) {
+            (Some(count), Some(length), overlap) if overlap < length => {
+                out.windows = Some(Windows { length, stride: length - overlap });
+                (out.lanes, out.batch) = (true, count);
+                true
+            }
+            _ => self.fail(bad_lanes(span)),
+        }
+    }
+
+    /// The numbers of a call by their labels, `None` where one is absent; no value where an argument is wrong.
+    fn sizes<const N: usize>(&mut self, args: &[ast::Arg], labels: [Option<&str>; N]) -> Option<[Option<usize>; N]> {
+        let mut found = [None; N];
+        for arg in args {
+            let at = labels.iter().position(|l| *l == arg.label.as_ref().map(|l| &*l.text))?;
+            let n = usize::try_from(self.eval_int(&arg.value)?).ok()?;
+            if found[at].is_some() || !(usize::from(labels[at] != Some("overlap"))..=LONGEST).contains(&n) {
+                return None;
+            }
+            found[at] = Some(n);
+        }
+        Some(found)
+    }
+
+    /// Windows are for texts, whose pipelines have them; a field of known length says how long they are.
+    fn settle_windows(&mut self, data: &DataInfo, pipeline: &mut Pipeline) {
+        if !data.is_text() {
+            if pipeline.windows.is_some() {
+                self.report(windows_of_rows(pipeline.span));
+            }
+            return;
+        }
+        if pipeline.lanes && (pipeline.shuffle || pipeline.drop_last) {
+            self.report(lanes_in_order(pipeline.span));
+        }
+        let fixed = data.window();
+        match (pipeline.windows, fixed) {
+            (None, Some(length)) => pipeline.windows = Some(Windows { length, stride: length }),
+            (Some(windows), Some(length)) if windows.length != length => {
+                self.report(other_window(pipeline.span, windows.length, length));
+            }
+            _ => {}
+        }
     }
 
     /// A dimension of the pipeline's data that varies.
@@ -171,7 +240,7 @@ fn unknown_stage(name: &ast::Name) -> Diagnostic {
     let diag = Diagnostic::error(Code(508), format!("there is no pipeline stage `{}`", name.text))
         .label(name.span, "unknown stage");
     match suggest(&name.text, STAGES.into_iter()) {
-        None => diag.help("the stages are `shuffle`, `bucket`, `pad`, `skip_bad` and `batch(n)`"),
+        None => diag.help("the stages are `shuffle`, `bucket`, `pad`, `windows`, `lanes`, `skip_bad` and `batch(n)`"),
         found => did_you_mean(diag, name.span, found),
     }
 }
@@ -196,4 +265,30 @@ fn bad_bucket(span: Span) -> Diagnostic {
 fn bad_pad(span: Span) -> Diagnostic {
     Diagnostic::error(Code(508), "`pad` takes a dimension and a multiple")
         .label(span, "expected `pad(T, multiple: 8)` with a positive number")
+}
+
+fn bad_windows(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(508), "`windows` takes a length and a stride")
+        .label(span, "expected `windows(65, stride: 64)` with positive numbers")
+}
+
+fn bad_lanes(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(508), "`lanes` takes a number, the length of a window and how far windows overlap")
+        .label(span, "expected `lanes(32, window: 65, overlap: 1)`")
+}
+
+fn windows_of_rows(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(532), "this data is not one text").label(span, "it has rows already, and no windows")
+}
+
+fn lanes_in_order(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(532), "lanes go through the text in order")
+        .label(span, "nothing is shuffled or dropped here")
+        .help("leave out `shuffle` and `batch`: the number of lanes is the size of the batch")
+}
+
+fn other_window(span: Span, window: usize, field: usize) -> Diagnostic {
+    Diagnostic::error(Code(532), format!("windows of {window} do not fit the field, which has {field}"))
+        .label(span, "these windows")
+        .help("declare the field with a dimension, as in `tokens: i32[T]`, where pipelines differ")
 }

@@ -128,7 +128,7 @@ impl Frame {
 }
 
 /// Conversions of data that the language has and this version does not.
-const CONVERSIONS: [&str; 5] = ["category", "standardize", "tokens", "characters", "picture"];
+const CONVERSIONS: [&str; 1] = ["picture"];
 
 /// Capitals name dimensions; everything else is a value.
 pub fn is_capital(name: &str) -> bool {

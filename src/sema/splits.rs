@@ -1,7 +1,7 @@
 //! `split train, validate 5_000 of train by hash, test`
 
 use super::checker::Checker;
-use super::data::SourceKind;
+use super::data::{Holds, SourceKind};
 use super::model::{Split, SplitBy, SplitSize};
 use super::value::Value;
 use crate::diag::{Code, Diagnostic};
@@ -24,16 +24,19 @@ pub fn parse(checker: &mut Checker, directive: &Directive, source: &SourceKind) 
     let parts: Vec<Part> = groups.into_iter().filter_map(|g| part(checker, g, directive.span)).collect();
     let mut splits: Vec<Split> = vec![];
     for part in &parts {
-        let parent = parent_of(part, source);
-        if let Some(of) = &part.of
-            && !source.parts.contains(&&*of.text)
-        {
-            checker.report(super::unsupported::nested_split(of.span));
+        if let Some(diag) = wrong_parent(part, &parts, source) {
+            checker.report(diag);
             continue;
         }
+        let parent = parent_of(part, source);
         // The same part split by one rule: a `by` anywhere holds for all its pieces.
         let same_parent = |p: &&Part| parent_of(p, source) == parent;
-        let by = parts.iter().filter(same_parent).find_map(|p| p.by.as_ref()).map_or(SplitBy::Hash, split_by);
+        let by = parts.iter().filter(same_parent).find_map(|p| p.by.as_ref());
+        if let Some(by) = by.filter(|by| source.holds == Holds::Text && &*by.text != "position") {
+            checker.report(text_by_position(by));
+            continue;
+        }
+        let by = by.map_or(default_rule(source), split_by);
         match size_of(part, parent, source, &parts) {
             Some(size) => splits.push(Split { name: part.name.text.to_string(), size, by, span: part.name.span }),
             None => {
@@ -46,12 +49,34 @@ pub fn parse(checker: &mut Checker, directive: &Directive, source: &SourceKind) 
     (splits, broken)
 }
 
+/// Windows of one part of a text must not reach into another: a text is cut into pieces.
+fn default_rule(source: &SourceKind) -> SplitBy {
+    if source.holds == Holds::Text { SplitBy::Position } else { SplitBy::Hash }
+}
+
+/// `of` names a part that the source has, or another split, and not in a circle.
+fn wrong_parent(part: &Part, parts: &[Part], source: &SourceKind) -> Option<Diagnostic> {
+    let mut of = part.of.as_ref()?;
+    for _ in parts {
+        if source.parts.contains(&&*of.text) {
+            return None;
+        }
+        let Some(parent) = parts.iter().find(|p| p.name.text == of.text) else { return Some(no_parent(of)) };
+        match &parent.of {
+            Some(next) => of = next,
+            None => return None,
+        }
+    }
+    Some(circular(of))
+}
+
 /// Without a `split`: the source's own parts, or everything as `train`.
 pub fn default_splits(source: &SourceKind, span: Span) -> Vec<Split> {
-    let own = |name: &&str| Split { name: name.to_string(), size: SplitSize::Own, by: SplitBy::Hash, span };
+    let by = default_rule(source);
+    let own = |name: &&str| Split { name: name.to_string(), size: SplitSize::Own, by: by.clone(), span };
     if source.parts.is_empty() {
         let size = SplitSize::Rest { of: String::new() };
-        return vec![Split { name: "train".into(), size, by: SplitBy::Hash, span }];
+        return vec![Split { name: "train".into(), size, by, span }];
     }
     source.parts.iter().map(own).collect()
 }
@@ -81,7 +106,7 @@ fn as_name(expr: &Expr) -> Option<&Name> {
     if let ExprKind::Name(n) = &expr.kind { Some(n) } else { None }
 }
 
-/// The part of the source that this one is cut from; empty for all of it.
+/// The part of the source, or the split, that this one is cut from; empty for all of the source.
 fn parent_of(part: &Part, source: &SourceKind) -> String {
     let is_own = source.parts.contains(&&*part.name.text);
     match &part.of {
@@ -93,7 +118,10 @@ fn parent_of(part: &Part, source: &SourceKind) -> String {
 
 fn size_of(part: &Part, of: String, source: &SourceKind, parts: &[Part]) -> Option<SplitSize> {
     let shared = parts.iter().filter(|p| parent_of(p, source) == of).count() > 1;
+    // Of another split it takes a part that is said.
+    let nested = part.of.as_ref().is_some_and(|of| !source.parts.contains(&&*of.text));
     Some(match &part.size {
+        None if nested => return None,
         None if source.parts.contains(&&*part.name.text) && !shared => SplitSize::Own,
         None => SplitSize::Rest { of },
         Some(Value::Float(v)) if *v > 0.0 && *v <= 1.0 => SplitSize::Fraction { of, part: *v },
@@ -141,4 +169,19 @@ fn bad_size(span: Span) -> Diagnostic {
 
 fn too_much(sum: f64, span: Span) -> Diagnostic {
     Diagnostic::error(Code(516), format!("the parts of the split add up to {sum}")).label(span, "more than 1.0")
+}
+
+fn no_parent(of: &Name) -> Diagnostic {
+    Diagnostic::error(Code(516), format!("there is no part `{}` to split", of.text))
+        .label(of.span, "neither a part of the source nor another split")
+}
+
+fn circular(of: &Name) -> Diagnostic {
+    Diagnostic::error(Code(516), "these splits are parts of each other").label(of.span, "the circle goes through here")
+}
+
+fn text_by_position(by: &Name) -> Diagnostic {
+    Diagnostic::error(Code(516), "a text is split by position")
+        .label(by.span, "windows of one part would overlap those of another")
+        .help("write `by position`: each part takes the next piece of the text")
 }

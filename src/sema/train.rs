@@ -219,7 +219,7 @@ impl Checker {
     /// A sort key: by layer, then by place in the layer; optimizer state last.
     pub fn declaration_order(&self, p: &ParamInfo) -> (bool, Option<usize>, u32) {
         match p.kind {
-            ParamKind::OptState => (true, None, 0),
+            ParamKind::OptState | ParamKind::Statistic => (true, None, 0),
             _ => (false, self.instances.iter().position(|i| i.path == p.layer), p.span.start),
         }
     }

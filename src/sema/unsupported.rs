@@ -12,12 +12,12 @@ pub fn every_epochs_in_step(span: Span) -> Diagnostic {
 }
 
 pub fn source(name: &str, span: Span) -> Diagnostic {
-    not_yet(606, &format!("the data source `{name}`"), span).help("`idx`, `csv`, `tsv` and `jsonl` work")
+    not_yet(606, &format!("the data source `{name}`"), span).help("`idx`, `csv`, `tsv`, `jsonl` and `text` work")
 }
 
 pub fn stage(name: &str, span: Span) -> Diagnostic {
     not_yet(607, &format!("the pipeline stage `{name}`"), span)
-        .help("`shuffle`, `bucket`, `pad`, `skip_bad` and `batch(n)` work")
+        .help("`shuffle`, `bucket`, `pad`, `windows`, `lanes`, `skip_bad` and `batch(n)` work")
 }
 
 pub fn setting(name: &str, span: Span) -> Diagnostic {
@@ -26,14 +26,6 @@ pub fn setting(name: &str, span: Span) -> Diagnostic {
 
 pub fn conversion(name: &str, span: Span) -> Diagnostic {
     not_yet(610, &format!("the conversion `{name}`"), span)
-}
-
-pub fn nested_split(span: Span) -> Diagnostic {
-    not_yet(611, "a split of a split", span).help("a part that the source has of its own can be split")
-}
-
-pub fn data_value(what: &str, span: Span) -> Diagnostic {
-    not_yet(613, &format!("a value of the data (`{what}`)"), span).help("write the number, for example in a `let`")
 }
 
 pub fn predict_value(span: Span) -> Diagnostic {

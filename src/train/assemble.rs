@@ -1,8 +1,9 @@
 //! Putting a batch together: which sizes its rows need, and the inputs that are not read from whole columns.
 
 use super::data::sequences::Sequences;
-use super::data::{Part, Stored};
-use crate::diag::{Code, Diagnostic};
+use super::data::{Part, Stored, errors};
+use super::windows::{self, TextRows};
+use crate::diag::Diagnostic;
 use crate::runtime::Executable;
 use crate::sema::model::{Data, Padded, Phase, Sizes};
 
@@ -30,9 +31,15 @@ struct Lengths<'a> {
 /// A column whose rows are put together.
 struct Column<'a> {
     input: String,
-    rows: &'a Sequences,
-    /// Its dimension among the phase's.
-    padded: usize,
+    rows: Rows<'a>,
+    /// Bytes of a row, or of one step along its dimension, and the number of that among the phase's.
+    bytes: usize,
+    padded: Option<usize>,
+}
+
+enum Rows<'a> {
+    Sequences(&'a Sequences),
+    Windows(TextRows<'a>),
 }
 
 impl<'a> Assembly<'a> {
@@ -43,10 +50,17 @@ impl<'a> Assembly<'a> {
             Some(Lengths { input: Padded::lengths_input(&data.name, &p.name), column })
         });
         let columns = data.columns.iter().filter_map(|c| {
-            let (_, name) = c.varying()?;
-            let Some(Stored::Ragged(rows)) = part.column(&c.name) else { return None };
-            let padded = padded.iter().position(|p| p.name == name)?;
-            Some(Column { input: format!("{}.{}", data.name, c.name), rows, padded })
+            let rows = match part.column(&c.name)? {
+                Stored::Ragged(rows) => Rows::Sequences(rows),
+                Stored::Text(_) => Rows::Windows(windows::of(phase, data, part)?),
+                _ => return None,
+            };
+            let bytes = match &rows {
+                Rows::Sequences(rows) => rows.step_bytes(),
+                Rows::Windows(rows) => rows.bytes(),
+            };
+            let padded = c.varying().and_then(|(_, name)| padded.iter().position(|p| p.name == name));
+            Some(Column { input: format!("{}.{}", data.name, c.name), rows, bytes, padded })
         });
         let sizes = Sizes { batch: 0, rows: part.rows, padded: vec![0; padded.len()] };
         Assembly {
@@ -99,12 +113,15 @@ impl<'a> Assembly<'a> {
             if !executable.has_input(&column.input) {
                 continue;
             }
-            let padded = self.sizes.padded[column.padded];
-            let row_bytes = padded * column.rows.step_bytes();
+            let steps = column.padded.map_or(1, |at| self.sizes.padded[at]);
+            let row_bytes = steps * column.bytes;
             self.bytes.resize(rows.len() * row_bytes, 0);
             for (&row, out) in rows.iter().zip(self.bytes.chunks_exact_mut(row_bytes)) {
-                let read = column.rows.read(row as usize, padded, &mut self.row, out);
-                read.map_err(|e| unreadable(self.data, &e))?;
+                let read = match &column.rows {
+                    Rows::Sequences(rows) => rows.read(row as usize, steps, &mut self.row, out),
+                    Rows::Windows(rows) => rows.read(row, &mut self.row, out),
+                };
+                read.map_err(|e| errors::not_read_back(self.data, &e))?;
             }
             executable.write(&column.input, &self.bytes)?;
         }
@@ -119,9 +136,4 @@ fn sequences_of<'a>(data: &Data, part: &'a Part, name: &str) -> Option<&'a Seque
         Some(Stored::Ragged(rows)) => Some(rows),
         _ => None,
     })
-}
-
-fn unreadable(data: &Data, error: &std::io::Error) -> Diagnostic {
-    Diagnostic::error(Code(703), format!("rows of `{}` cannot be read back: {error}", data.name))
-        .label(data.span, "declared here")
 }

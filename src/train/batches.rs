@@ -38,6 +38,8 @@ pub struct Plan<'a> {
     pub drop_last: bool,
     /// Seed and epoch of a shuffled one.
     pub shuffle: Option<(u64, u64)>,
+    /// Each row of a batch goes on where the one before it stopped: lane by lane.
+    pub lanes: bool,
     /// The length of a row, where batches are to have rows of similar length.
     pub length: Option<&'a dyn Fn(u64) -> usize>,
 }
@@ -57,6 +59,8 @@ enum Order {
     List(Vec<u32>),
     /// A permutation of all rows by its key.
     Permuted(Permutation),
+    /// Lanes of so many rows each, side by side.
+    Lanes(usize),
 }
 
 /// Batches whose rows are sorted by length together, in a shuffled epoch: they lie near each other in the order.
@@ -64,9 +68,10 @@ const POOL: usize = 64;
 
 impl Epoch {
     pub fn new(rows: &RowSet, plan: Plan) -> Epoch {
-        let Plan { batch, drop_last, shuffle, length } = plan;
+        let Plan { batch, drop_last, shuffle, length, lanes } = plan;
         let key = shuffle.map(|(seed, epoch)| hash(seed) ^ hash(epoch.wrapping_add(1)));
         let order = match (key, rows, length) {
+            _ if lanes => Order::Lanes(rows.len() / batch),
             (None, _, None) => Order::AsStored(rows.clone()),
             (Some(key), RowSet::All(n), None) => Order::Permuted(Permutation::new(*n, key)),
             _ => Order::List((0..rows.len()).map(|i| rows.get(i) as u32).collect()),
@@ -105,6 +110,7 @@ impl Epoch {
             Order::AsStored(rows) => rows.get(index),
             Order::List(rows) => rows[index].into(),
             Order::Permuted(permutation) => permutation.get(index as u64),
+            Order::Lanes(length) => (index % self.batch * length + index / self.batch) as u64,
         }
     }
 }
@@ -169,7 +175,7 @@ mod tests {
     use super::*;
 
     fn plan(batch: usize, shuffle: Option<(u64, u64)>) -> Plan<'static> {
-        Plan { batch, drop_last: false, shuffle, length: None }
+        Plan { batch, drop_last: false, shuffle, lanes: false, length: None }
     }
 
     fn batches(epoch: &Epoch) -> Vec<Vec<u64>> {
@@ -231,6 +237,12 @@ mod tests {
         assert_eq!(all, (0..1001).collect::<Vec<_>>());
         let sorted = batches(&Epoch::new(&rows, plan(None))).concat();
         assert!(sorted.iter().map(|&r| length(r)).is_sorted());
+    }
+
+    #[test]
+    fn lanes_go_on_side_by_side() {
+        let epoch = Epoch::new(&RowSet::All(6), Plan { lanes: true, ..plan(2, None) });
+        assert_eq!(batches(&epoch), [[0, 3], [1, 4], [2, 5]]);
     }
 
     /// Over many keys each order of four rows comes as often as any other.

@@ -2,25 +2,34 @@
 
 pub mod array;
 pub mod csv;
+pub mod fit;
 pub mod idx;
 pub mod jsonl;
 pub mod sequences;
 mod store;
 mod table;
+pub mod text;
 
+use super::vocabulary::Fitted;
 use crate::diag::Diagnostic;
 use crate::ops::DType;
 use crate::sema::model::{Column, Data};
 use array::Array;
+use fit::Fitting;
 use sequences::Sequences;
 use std::path::{Path, PathBuf};
+use text::Piece;
 
 /// A column of a part.
 pub enum Stored {
     /// All rows have one shape.
     Whole(Array),
-    /// One axis varies.
+    /// One axis varies, or the rows are put together for another reason.
     Ragged(Sequences),
+    /// Texts that are not converted yet.
+    Texts(Sequences),
+    /// One text, cut into windows.
+    Text(Piece),
 }
 
 /// A part that a source stores separately (`train` and `test` of an idx folder); a source without parts has one, `all`.
@@ -57,6 +66,15 @@ impl Part {
     pub fn column(&self, name: &str) -> Option<&Stored> {
         self.columns.iter().find(|(n, _)| n == name).map(|(_, stored)| stored)
     }
+
+    pub fn is_bad(&self, row: usize) -> bool {
+        self.bad.binary_search_by_key(&row, |b| b.row).is_ok()
+    }
+
+    fn add_bad(&mut self, more: Vec<BadRow>) {
+        self.bad.extend(more);
+        self.bad.sort_by_key(|b| b.row);
+    }
 }
 
 pub struct DataSet {
@@ -65,13 +83,8 @@ pub struct DataSet {
 }
 
 impl DataSet {
-    /// Opens what a `data` declaration names; `folder` is the program's. Columns have the declared types afterwards.
-    pub fn open(data: &Data, folder: &Path) -> Result<DataSet, Diagnostic> {
-        Self::open_at(data, &folder.join(&data.path))
-    }
-
-    /// The same declaration over other files (`predict --data`).
-    pub fn open_at(data: &Data, path: &Path) -> Result<DataSet, Diagnostic> {
+    /// Opens the files of a declaration that is no text; texts in them are not converted yet.
+    pub fn open(data: &Data, path: &Path) -> Result<DataSet, Diagnostic> {
         let parts = match data.source.as_str() {
             "idx" => idx::open(data, path)?,
             "csv" | "tsv" => csv::open(data, path)?,
@@ -81,10 +94,16 @@ impl DataSet {
         Ok(DataSet { name: data.name.clone(), parts })
     }
 
-    /// Opens only some columns of the declaration, in its order: `predict` needs no labels.
-    pub fn open_columns(data: &Data, path: &Path, columns: &[String]) -> Result<DataSet, Diagnostic> {
+    /// Opens other files for some columns of a declaration (`predict` needs no labels), with what is known of its texts.
+    pub fn open_columns(data: &Data, path: &Path, columns: &[String], known: &[Fitted]) -> Result<DataSet, Diagnostic> {
         let wanted = data.columns.iter().filter(|c| columns.contains(&c.name)).cloned().collect();
-        Self::open_at(&Data { columns: wanted, ..data.clone() }, path)
+        let data = Data { columns: wanted, ..data.clone() };
+        if data.source == "text" {
+            return text::whole(&data, path, known);
+        }
+        let mut set = Self::open(&data, path)?;
+        Fitting { data: &data, train: None, known }.convert(&mut set)?;
+        Ok(set)
     }
 
     pub fn part(&self, name: &str) -> Option<&Part> {
@@ -101,7 +120,7 @@ pub mod errors {
     pub fn unsupported_source(data: &Data, source: &str) -> Diagnostic {
         Diagnostic::error(Code(701), format!("data source `{source}` is not supported"))
             .label(data.span, "declared here")
-            .help("sources that can be read today: `idx`, `csv`, `tsv`, `jsonl`")
+            .help("sources that can be read today: `idx`, `csv`, `tsv`, `jsonl`, `text`")
     }
 
     pub fn not_found(data: &Data, path: &Path, detail: &str) -> Diagnostic {
@@ -139,6 +158,20 @@ pub mod errors {
         let diag = Diagnostic::error(Code(707), bad.describe(path)).label(data.span, "declared here");
         let help = "mend the row, or leave such rows out with `|> skip_bad`";
         if count == 1 { diag.help(help) } else { diag.help(format!("{help}; {count} rows cannot be read")) }
+    }
+
+    pub fn not_fitted(data: &Data, column: &Column) -> Diagnostic {
+        let message =
+            format!("nothing is known of `{}` of `{}`: it was not learned in training", column.name, data.name);
+        Diagnostic::error(Code(715), message)
+            .label(column.span, "read here")
+            .help("`predict` takes what the run learned; train the program first")
+    }
+
+    /// Rows that were read once and are needed again.
+    pub fn not_read_back(data: &Data, error: &std::io::Error) -> Diagnostic {
+        Diagnostic::error(Code(703), format!("rows of `{}` cannot be read again: {error}", data.name))
+            .label(data.span, "declared here")
     }
 
     pub fn missing_column(column: &Column, path: &Path, known: &[String]) -> Diagnostic {

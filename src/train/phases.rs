@@ -5,58 +5,104 @@
 
 use super::assemble::Assembly;
 use super::batches::{Epoch, Plan, RowSet};
-use super::data::{DataSet, Part, Stored};
+use super::data::fit::Fitting;
+use super::data::{DataSet, Part, Stored, text};
 use super::metrics::Metrics;
 use super::split::{self, Rows};
+use super::statistics::{self, Statistic};
+use super::vocabulary::Fitted;
+use super::windows;
 use crate::diag::Diagnostic;
 use crate::runtime::{Executable, Report};
 use crate::sema::model::{Data, Model, Phase, Pipeline, Sizes};
 use crate::tensor::OutputRole;
 use std::collections::HashMap;
 use std::path::Path;
+use std::rc::Rc;
 
 /// Compiles a phase for these sizes, bound to the run's state.
 pub type Compile<'a> = dyn Fn(&Phase, &Sizes) -> Result<Executable, Diagnostic> + 'a;
 
-/// The data sets of a program, opened, with their splits resolved.
+/// The data sets of a program, opened, with their splits resolved and their texts converted.
+pub struct Opened {
+    sets: Vec<(DataSet, HashMap<String, Rows>)>,
+    /// What conversions learned, or knew before.
+    pub fitted: Vec<Fitted>,
+}
+
+impl Opened {
+    /// Opens data sets; conversions learn what `known` does not have.
+    pub fn open(data: &[Data], folder: &Path, known: &[Fitted]) -> Result<Opened, Diagnostic> {
+        let mut opened = Opened { sets: vec![], fitted: vec![] };
+        for data in data {
+            let path = folder.join(&data.path);
+            let (set, splits, fitted) = if data.source == "text" {
+                let text = text::open(data, &path, known)?;
+                (text.set, text.splits, text.fitted)
+            } else {
+                let mut set = DataSet::open(data, &path)?;
+                let splits = split::resolve(data, &set)?;
+                let train = splits.get(split::training_name(data));
+                let fitted = Fitting { data, train, known }.convert(&mut set)?;
+                (set, splits, fitted)
+            };
+            opened.sets.push((set, splits));
+            opened.fitted.extend(fitted);
+        }
+        Ok(opened)
+    }
+}
+
+/// Open data in the light of a model.
 pub struct Sources<'a> {
     model: &'a Model,
-    sets: Vec<(DataSet, HashMap<String, Rows>)>,
+    opened: Rc<Opened>,
 }
 
 impl<'a> Sources<'a> {
-    /// Opens every data set that a phase reads from.
+    /// Opens every data set of a program.
     pub fn open(model: &'a Model, folder: &Path) -> Result<Sources<'a>, Diagnostic> {
-        let open = |data: &Data| {
-            let set = DataSet::open(data, folder)?;
-            let splits = split::resolve(data, &set)?;
-            Ok((set, splits))
-        };
-        Ok(Sources { model, sets: model.data.iter().map(open).collect::<Result<_, _>>()? })
+        Ok(Sources::new(model, Rc::new(Opened::open(&model.data, folder, &[])?)))
+    }
+
+    pub fn new(model: &'a Model, opened: Rc<Opened>) -> Sources<'a> {
+        Sources { model, opened }
+    }
+
+    /// The statistics of the rows of training that the program asks for.
+    pub fn statistics(&self) -> Result<Vec<Statistic>, Diagnostic> {
+        let mut all = vec![];
+        for (data, (set, splits)) in self.model.data.iter().zip(&self.opened.sets) {
+            if let Some(rows) = splits.get(split::training_name(data)) {
+                let found = statistics::learn(self.model, data, set, rows);
+                all.extend(found.map_err(|e| super::data::errors::not_read_back(data, &e))?);
+            }
+        }
+        Ok(all)
+    }
+
+    fn set(&self, name: &str) -> Option<(&Data, &(DataSet, HashMap<String, Rows>))> {
+        self.model.data.iter().zip(&self.opened.sets).find(|(data, _)| data.name == name)
     }
 
     /// The stored part and the rows of a phase's split, without those that cannot be read.
     pub fn of(&self, phase: &Phase) -> Result<(&Data, &Part, RowSet), Diagnostic> {
         let pipeline = &phase.pipeline;
-        let at = self.model.data.iter().position(|d| d.name == pipeline.data);
-        let (data, (set, splits)) =
-            at.map(|i| (&self.model.data[i], &self.sets[i])).ok_or_else(|| errors::no_rows(phase))?;
+        let (data, (set, splits)) = self.set(&pipeline.data).ok_or_else(|| errors::no_rows(phase))?;
         let rows = splits.get(&pipeline.split).ok_or_else(|| errors::no_rows(phase))?;
         let part = set.part(&rows.part).ok_or_else(|| errors::no_rows(phase))?;
-        let rows = readable(phase, data, part, &rows.rows)?;
+        let rows = rows_of(phase, data, part, &rows.rows)?;
         let too_small = pipeline.drop_last && rows.len() < pipeline.batch;
         if rows.is_empty() || too_small {
             return Err(errors::too_few_rows(phase, rows.len()));
         }
         Ok((data, part, rows))
     }
-}
 
-impl Sources<'_> {
     /// What the user should know of the rows that a pipeline leaves out.
     pub fn left_out(&self, phase: &Phase) -> Option<String> {
         let Pipeline { data, split, skip_bad, .. } = &phase.pipeline;
-        let (set, splits) = self.model.data.iter().position(|d| d.name == *data).map(|at| &self.sets[at])?;
+        let (_, (set, splits)) = self.set(data)?;
         let rows = splits.get(split).filter(|_| *skip_bad)?;
         let part = set.part(&rows.part)?;
         let bad = || part.bad.iter().filter(|b| rows.rows.binary_search(&(b.row as u32)).is_ok());
@@ -66,8 +112,16 @@ impl Sources<'_> {
     }
 }
 
+/// The rows of a phase: windows of a text, or those of a table that can be read.
+pub fn rows_of(phase: &Phase, data: &Data, part: &Part, rows: &[u32]) -> Result<RowSet, Diagnostic> {
+    match windows::of(phase, data, part) {
+        Some(windows) => Ok(windows.rows()),
+        None => readable(phase, data, part, rows),
+    }
+}
+
 /// Without the rows that cannot be read: they end the run, unless the pipeline leaves them out.
-pub fn readable(phase: &Phase, data: &Data, part: &Part, rows: &[u32]) -> Result<RowSet, Diagnostic> {
+fn readable(phase: &Phase, data: &Data, part: &Part, rows: &[u32]) -> Result<RowSet, Diagnostic> {
     let bad: Vec<_> = part.bad.iter().filter(|b| rows.binary_search(&(b.row as u32)).is_ok()).collect();
     let Some(first) = bad.first() else { return Ok(RowSet::List(rows.into())) };
     let error = super::data::errors::bad_row(data, &part.path, first, bad.len());
@@ -130,6 +184,7 @@ impl<'a> PhaseRunner<'a> {
             batch: pipeline.batch,
             drop_last: pipeline.drop_last,
             shuffle: training.filter(|_| pipeline.shuffle),
+            lanes: pipeline.lanes,
             length: column.is_some().then_some(&length),
         };
         Epoch::new(&self.rows, plan)

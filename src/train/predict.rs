@@ -2,7 +2,7 @@
 
 use super::batches::{Epoch, Plan};
 use super::data::{DataSet, Part};
-use super::phases::{Compile, PhaseRunner, Scalars, readable};
+use super::phases::{Compile, PhaseRunner, Scalars, rows_of};
 use crate::diag::{Code, Diagnostic};
 use crate::ops::{DType, Extent, Type};
 use crate::runtime::Executable;
@@ -33,8 +33,8 @@ pub fn run(
     print: &dyn Fn(Value),
 ) -> Result<(), Diagnostic> {
     let part = choose(phase, set, part)?;
-    let rows = readable(phase, data, part, &(0..part.rows as u32).collect::<Vec<_>>())?;
-    let epoch = Epoch::new(&rows, Plan { batch: BATCH, drop_last: false, shuffle: None, length: None });
+    let rows = rows_of(phase, data, part, &(0..part.rows as u32).collect::<Vec<_>>())?;
+    let epoch = Epoch::new(&rows, Plan { batch: BATCH, drop_last: false, shuffle: None, lanes: false, length: None });
     let mut runner = PhaseRunner::over(phase, data, part, rows, compile)?;
     let mut batch = vec![];
     for index in 0..epoch.len() {

@@ -5,7 +5,9 @@ use super::data::{DataSet, Part, Stored};
 use crate::diag::{Code, Diagnostic};
 use crate::ops::DType;
 use crate::sema::model::{Data, Split, SplitBy, SplitSize};
+use crate::source::Span;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// The rows of a split, ascending, in one part of the data.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,82 +18,204 @@ pub struct Rows {
 
 /// Resolves all splits of a declaration. Without any, every part is a split of its own name.
 pub fn resolve(data: &Data, set: &DataSet) -> Result<HashMap<String, Rows>, Diagnostic> {
-    let mut left: HashMap<String, Rows> = set.parts.iter().map(|p| (p.name.clone(), all_rows(p))).collect();
+    let whole = |p: &Part| (p.name.clone(), Rows { part: p.name.clone(), rows: (0..p.rows as u32).collect() });
+    let mut parts: HashMap<String, Rows> = set.parts.iter().map(whole).collect();
     if data.splits.is_empty() {
-        return Ok(left);
+        return Ok(parts);
     }
     let mut done = HashMap::new();
-    for split in &data.splits {
-        if let Some((of, count)) = taken(split, set)? {
-            let pool = left.get_mut(&of).ok_or_else(|| no_such_part(split, &of, set))?;
-            let part = set.part(&pool.part).ok_or_else(|| no_such_part(split, &of, set))?;
-            let rows = take(split, data, part, pool, count)?;
+    for group in groups(data) {
+        // A part of the source, or a split that was cut before.
+        let (mut pool, nested) = match done.remove(group.of) {
+            Some(rows) => (rows, true),
+            None => (stored(&mut parts, &group, set)?, false),
+        };
+        let part = set.part(&pool.part).ok_or_else(|| no_such_part(group.splits[0], group.of, set))?;
+        for (split, rows) in cut(data, &group, &mut pool, part, nested)? {
             done.insert(split.name.clone(), Rows { part: pool.part.clone(), rows });
         }
-    }
-    for split in &data.splits {
-        let of = match &split.size {
-            SplitSize::Own => &split.name,
-            SplitSize::Rest { of } => of,
-            _ => continue,
-        };
-        let of = if set.part(of).is_none() && set.parts.len() == 1 { &set.parts[0].name } else { of };
-        set.part(of).ok_or_else(|| no_such_part(split, of, set))?;
-        let rows = left.remove(of).ok_or_else(|| rest_twice(split, of))?;
-        done.insert(split.name.clone(), rows);
+        if nested {
+            done.insert(group.of.into(), pool);
+        }
     }
     Ok(done)
 }
 
-fn all_rows(part: &Part) -> Rows {
-    Rows { part: part.name.clone(), rows: (0..part.rows as u32).collect() }
+/// The pieces of a text of so many units.
+pub fn pieces(data: &Data, units: u64) -> Result<HashMap<String, Range<u64>>, Diagnostic> {
+    let mut done: HashMap<String, Range<u64>> = HashMap::new();
+    for group in groups(data) {
+        let parent = done.remove(group.of);
+        let whole = parent.clone().unwrap_or(0..units);
+        let layout = layout(&group, whole.end - whole.start, parent.is_some())?;
+        let piece = |range: &Range<u64>| whole.start + range.start..whole.start + range.end;
+        for (split, range) in group.splits.iter().zip(&layout.ranges) {
+            done.insert(split.name.clone(), piece(range));
+        }
+        if parent.is_some() {
+            done.insert(group.of.into(), piece(&layout.left));
+        }
+    }
+    Ok(done)
 }
 
-/// From which part a split takes how many rows (`None`: what is left).
-fn taken(split: &Split, set: &DataSet) -> Result<Option<(String, usize)>, Diagnostic> {
-    let part = |of: &str| {
-        let name = if set.part(of).is_none() && set.parts.len() == 1 { &set.parts[0].name } else { of };
-        set.part(name).ok_or_else(|| no_such_part(split, of, set))
+/// The split that conversions learn from.
+pub fn training_name(data: &Data) -> &str {
+    let train = data.splits.iter().find(|s| s.name == "train").or(data.splits.first());
+    train.map_or("train", |s| &s.name)
+}
+
+/// The piece of a text that conversions learn from.
+pub fn training(data: &Data, pieces: &HashMap<String, Range<u64>>) -> Range<u64> {
+    pieces.get(training_name(data)).cloned().unwrap_or(0..0)
+}
+
+/// A split with all that there is.
+pub fn everything(span: Span) -> Split {
+    let size = SplitSize::Rest { of: String::new() };
+    Split { name: "all".into(), size, by: SplitBy::Position, span }
+}
+
+/// Splits that are cut from one part or split, in order.
+struct Group<'a> {
+    of: &'a str,
+    splits: Vec<&'a Split>,
+}
+
+/// The groups, each after the one that has what it is cut from.
+fn groups(data: &Data) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group> = vec![];
+    for split in &data.splits {
+        let of = parent(split);
+        match groups.iter_mut().find(|g| g.of == of) {
+            Some(group) => group.splits.push(split),
+            None => groups.push(Group { of, splits: vec![split] }),
+        }
+    }
+    // The checker has refused circles, so that this ends: a split that others are cut from is itself a member above.
+    let depth = |group: &Group| {
+        let mut above = vec![group.of];
+        while let Some(split) = data.splits.iter().find(|s| s.name == above[above.len() - 1])
+            && !above.contains(&parent(split))
+        {
+            above.push(parent(split));
+        }
+        above.len()
     };
-    Ok(match &split.size {
-        SplitSize::Own | SplitSize::Rest { .. } => None,
-        SplitSize::Fraction { of, part: fraction } => {
-            let part = part(of)?;
-            Some((part.name.clone(), (part.rows as f64 * fraction).round() as usize))
-        }
-        SplitSize::Rows { of, rows } => Some((part(of)?.name.clone(), *rows)),
-    })
+    groups.sort_by_key(depth);
+    groups
 }
 
-/// Moves `count` rows out of `pool`.
-fn take(split: &Split, data: &Data, part: &Part, pool: &mut Rows, count: usize) -> Result<Vec<u32>, Diagnostic> {
-    // Fractions are rounded each by itself: the last split takes what is there.
-    let rounding = data.splits.len();
-    if count > pool.rows.len() + rounding {
-        return Err(too_few(split, count, pool.rows.len()));
+fn parent(split: &Split) -> &str {
+    match &split.size {
+        SplitSize::Own => &split.name,
+        SplitSize::Rest { of } | SplitSize::Fraction { of, .. } | SplitSize::Rows { of, .. } => of,
     }
-    let count = count.min(pool.rows.len());
+}
+
+/// The rows of the stored part that a group is cut from.
+fn stored(parts: &mut HashMap<String, Rows>, group: &Group, set: &DataSet) -> Result<Rows, Diagnostic> {
+    let only = set.parts.first().filter(|_| set.parts.len() == 1).map_or("", |p| &p.name);
+    let name = if set.part(group.of).is_some() { group.of } else { only };
+    let split = group.splits[0];
+    if set.part(name).is_none() {
+        return Err(no_such_part(split, group.of, set));
+    }
+    parts.remove(name).ok_or_else(|| rest_twice(split, group.of))
+}
+
+/// Where the splits of a group lie in what they are cut from, and what they leave.
+struct Layout {
+    ranges: Vec<Range<u64>>,
+    left: Range<u64>,
+}
+
+/// Lays out the splits one after the other; before them stays what a split leaves that they are cut from.
+fn layout(group: &Group, total: u64, nested: bool) -> Result<Layout, Diagnostic> {
+    let sizes = sizes(group, total)?;
+    let sized: u64 = sizes.iter().flatten().sum();
+    let mut at = if nested { total - sized } else { 0 };
+    let left = 0..at;
+    let mut ranges = vec![];
+    for size in sizes {
+        let end = at + size.unwrap_or(total - sized);
+        ranges.push(at..end);
+        at = end;
+    }
+    Ok(Layout { ranges, left })
+}
+
+/// The size of each split of a group; `None` for the one that takes what is left.
+fn sizes(group: &Group, total: u64) -> Result<Vec<Option<u64>>, Diagnostic> {
+    let mut left = total;
+    let mut sizes = vec![];
+    for split in &group.splits {
+        let wanted = match &split.size {
+            SplitSize::Own | SplitSize::Rest { .. } => None,
+            SplitSize::Fraction { part, .. } => Some((total as f64 * part).round() as u64),
+            SplitSize::Rows { rows, .. } => Some(*rows as u64),
+        };
+        // Fractions are rounded each by itself: the last split takes what is there.
+        if let Some(wanted) = wanted
+            && wanted > left + group.splits.len() as u64
+        {
+            return Err(too_few(split, wanted, left));
+        }
+        let size = wanted.map(|n| n.min(left));
+        left -= size.unwrap_or(0);
+        sizes.push(size);
+    }
+    let mut rest = group.splits.iter().zip(&sizes).filter(|(_, size)| size.is_none()).skip(1);
+    match rest.next() {
+        Some((split, _)) => Err(rest_twice(split, group.of)),
+        None => Ok(sizes),
+    }
+}
+
+/// Moves the rows of each split out of `pool`.
+fn cut<'a>(
+    data: &Data,
+    group: &Group<'a>,
+    pool: &mut Rows,
+    part: &Part,
+    nested: bool,
+) -> Result<Vec<(&'a Split, Vec<u32>)>, Diagnostic> {
+    let total = pool.rows.len() as u64;
+    let key = match &group.splits[0].by {
+        SplitBy::Position => {
+            let layout = layout(group, total, nested)?;
+            let rows = |range: &Range<u64>| pool.rows[range.start as usize..range.end as usize].to_vec();
+            let cut = group.splits.iter().zip(&layout.ranges).map(|(s, range)| (*s, rows(range))).collect();
+            pool.rows = rows(&layout.left);
+            return Ok(cut);
+        }
+        SplitBy::Hash => None,
+        SplitBy::Field(field) => Some(group_keys(group.splits[0], data, part, field)?),
+    };
+    let sizes = sizes(group, total)?;
+    let mut taken = vec![];
+    for (split, size) in group.splits.iter().zip(&sizes) {
+        let rows = size.map(|count| take(pool, count as usize, key.as_deref()));
+        taken.push((*split, rows));
+    }
+    let rest =
+        |(split, rows): (&'a Split, Option<Vec<u32>>)| (split, rows.unwrap_or_else(|| std::mem::take(&mut pool.rows)));
+    Ok(taken.into_iter().map(rest).collect())
+}
+
+/// Moves `count` rows out of `pool`, or whole groups of equal keys until that many are taken.
+fn take(pool: &mut Rows, count: usize, key: Option<&[u64]>) -> Vec<u32> {
     let mut order = pool.rows.clone();
-    match &split.by {
-        SplitBy::Hash => order.sort_by_key(|&r| (hash(u64::from(r)), r)),
-        SplitBy::Position => {}
-        SplitBy::Field(field) => {
-            let key = group_keys(split, part, field)?;
-            order.sort_by_key(|&r| (hash(key[r as usize]), key[r as usize], r));
-            return Ok(whole_groups(pool, order, count, &key));
+    let mut end = count.min(order.len());
+    match key {
+        None => order.sort_by_key(|&r| (hash(u64::from(r)), r)),
+        Some(key) => {
+            let of = |r: u32| key[r as usize];
+            order.sort_by_key(|&r| (hash(of(r)), of(r), r));
+            while end > 0 && end < order.len() && of(order[end]) == of(order[end - 1]) {
+                end += 1;
+            }
         }
-    }
-    let mut rows = order[..count].to_vec();
-    rows.sort_unstable();
-    pool.rows.retain(|r| rows.binary_search(r).is_err());
-    Ok(rows)
-}
-
-/// Takes whole groups until at least `count` rows are taken.
-fn whole_groups(pool: &mut Rows, order: Vec<u32>, count: usize, key: &[u64]) -> Vec<u32> {
-    let mut end = count;
-    while end > 0 && end < order.len() && key[order[end] as usize] == key[order[end - 1] as usize] {
-        end += 1;
     }
     let mut rows = order[..end].to_vec();
     rows.sort_unstable();
@@ -99,14 +223,28 @@ fn whole_groups(pool: &mut Rows, order: Vec<u32>, count: usize, key: &[u64]) -> 
     rows
 }
 
-fn group_keys(split: &Split, part: &Part, field: &str) -> Result<Vec<u64>, Diagnostic> {
-    let Some(Stored::Whole(array)) = part.column(field) else { return Err(no_field(split, field)) };
+/// A number for each row, equal for equal values of a stored column.
+fn group_keys(split: &Split, data: &Data, part: &Part, field: &str) -> Result<Vec<u64>, Diagnostic> {
+    let array = match data.columns.iter().find(|c| c.stored == field).and_then(|c| part.column(&c.name)) {
+        Some(Stored::Whole(array)) => array,
+        Some(Stored::Texts(texts)) => {
+            let mut bytes = vec![];
+            let key = |row| texts.bytes(row, &mut bytes).map(|()| fnv1a(&bytes));
+            return (0..part.rows).map(key).collect::<Result<_, _>>().map_err(|_| no_field(split, field));
+        }
+        _ => return Err(no_field(split, field)),
+    };
     let size = array.dtype.size() * array.row.iter().product::<usize>();
     if array.dtype == DType::F64 || size > 8 || size == 0 {
         return Err(no_field(split, field));
     }
     let word = |row: &[u8]| row.iter().rev().fold(0u64, |w, &b| w << 8 | u64::from(b));
     Ok(array.bytes.as_slice().chunks_exact(size).map(word).collect())
+}
+
+/// The 64-bit FNV-1a hash.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// SplitMix64's output function (Steele, Lea, Flood 2014): a fixed hash, part of the language.
@@ -130,7 +268,7 @@ fn rest_twice(split: &Split, of: &str) -> Diagnostic {
         .help("say how much it takes, as in `split train 0.8, test 0.2 by hash`")
 }
 
-fn too_few(split: &Split, wanted: usize, found: usize) -> Diagnostic {
+fn too_few(split: &Split, wanted: u64, found: u64) -> Diagnostic {
     Diagnostic::error(Code(711), format!("split `{}` wants {wanted} rows, {found} are left", split.name))
         .label(split.span, "asked for here")
 }

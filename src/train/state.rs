@@ -23,8 +23,8 @@ pub fn load(model: &Model, state: &mut StateStore, checkpoint: &Checkpoint, path
 
 /// Fills parameters and buffers from a file of weights; optimizer state keeps its first value.
 pub fn load_weights(model: &Model, state: &mut StateStore, file: &[Tensor], path: &Path) -> Result<(), Diagnostic> {
-    let params: Vec<&Param> = model.params.iter().filter(|p| p.kind != ParamKind::OptState).collect();
-    let optimizer = |t: &&Tensor| model.params.iter().any(|p| p.path == t.name && p.kind == ParamKind::OptState);
+    let params: Vec<&Param> = model.params.iter().filter(|p| p.kind.is_weight()).collect();
+    let optimizer = |t: &&Tensor| model.params.iter().any(|p| p.path == t.name && !p.kind.is_weight());
     let file: Vec<Tensor> = file.iter().filter(|t| !optimizer(t)).cloned().collect();
     fill(&params, state, &file, path)
 }

@@ -15,7 +15,7 @@ use super::checkpoint::Tensor;
 use crate::diag::Diagnostic;
 use crate::ops::Type;
 use crate::runtime::StateStore;
-use crate::sema::model::{Model, Param, ParamKind};
+use crate::sema::model::{Model, Param};
 use crate::sema::weights::{Line, Load};
 use plan::Move;
 use std::collections::HashSet;
@@ -43,7 +43,7 @@ pub fn load(load: &Load, model: &Model, state: &mut StateStore, folder: &Path) -
 
 /// Whether a `load` fills this parameter or buffer.
 fn is_own(load: &Load, param: &Param) -> bool {
-    param.kind != ParamKind::OptState && load.local(&param.path).is_some()
+    param.kind.is_weight() && load.local(&param.path).is_some()
 }
 
 /// A second name of a parameter must say the same.

@@ -24,7 +24,7 @@ pub fn unknown_source(name: &ast::Name) -> Diagnostic {
     let diag = Diagnostic::error(Code(514), format!("`{}` is not a data source", name.text))
         .label(name.span, "unknown source");
     match suggest(&name.text, names) {
-        None => diag.help("the sources are `idx`, `csv`, `tsv` and `jsonl`"),
+        None => diag.help("the sources are `idx`, `csv`, `tsv`, `jsonl` and `text`"),
         found => did_you_mean(diag, name.span, found),
     }
 }
@@ -101,4 +101,73 @@ pub fn not_varying(span: Span, data: &str, known: &[Length]) -> Diagnostic {
         return diag.help("all rows of this data have the same length");
     }
     diag.help(format!("dimensions that vary: {}", names.join(", ")))
+}
+
+pub fn no_option(option: &ast::Arg, what: &str) -> Diagnostic {
+    let span = option.label.as_ref().map_or(option.value.span, |l| l.span);
+    Diagnostic::error(Code(530), format!("`{what}` does not take this")).label(span, "not an option")
+}
+
+pub fn no_unit(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(530), "what is this text cut into?")
+        .label(span, "no unit is known")
+        .help("write `unit: bytes`, `unit: characters`, `unit: words`, or `tokenizer: \"tokenizer.json\"`")
+}
+
+pub fn vocab_of_what(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(530), "only the number of words can be bounded")
+        .label(span, "`vocab` goes with `unit: words`")
+}
+
+pub fn small_vocab(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(530), "a vocabulary has at least 3 ids").label(span, "too small")
+}
+
+pub fn no_tokenizer(name: &ast::Name) -> Diagnostic {
+    Diagnostic::error(Code(530), "`tokens` takes a column and a tokenizer")
+        .label(name.span, "expected `tokens(raw.text, \"tokenizer.json\")`")
+        .help("`characters(raw.text)` and `words(raw.text)` need no tokenizer")
+}
+
+pub fn tokenizer_path(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(530), "a tokenizer is named by the path of its file")
+        .label(span, "expected a path in quotes")
+}
+
+pub fn no_texts(span: Span, source: &str) -> Diagnostic {
+    Diagnostic::error(Code(530), format!("`{source}` data holds no texts")).label(span, "this reads a text")
+}
+
+pub fn one_label(span: Span, declared: Span) -> Diagnostic {
+    Diagnostic::error(Code(531), "a category is one number")
+        .label(span, "one label of each row")
+        .label(declared, "declare it as `i32`")
+}
+
+pub fn one_axis_of_ids(span: Span, declared: Span) -> Diagnostic {
+    Diagnostic::error(Code(531), "the ids of a text have one axis")
+        .label(span, "one id after the other")
+        .label(declared, "declare it as `i32[T]`, or with a number")
+}
+
+pub fn second_text_field(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(531), "a text has one field").label(span, "this is the second")
+}
+
+pub fn no_windows(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(532), "how long are the windows of this text?")
+        .label(span, "their length is open")
+        .help("write `|> windows(65, stride: 64)` in the pipeline, or give the field a number: `i32[65]`")
+}
+
+pub fn no_value(name: &ast::Name) -> Diagnostic {
+    Diagnostic::error(Code(533), format!("the data gives no `{}` here", name.text))
+        .label(name.span, "not known")
+        .help("a field of ids has `vocab`, a field that is a category has `count`")
+}
+
+pub fn several_vocabularies(name: &ast::Name, data: &str) -> Diagnostic {
+    Diagnostic::error(Code(533), format!("`{data}` has several vocabularies"))
+        .label(name.span, "of which one?")
+        .help(format!("name the field, as in `{data}.text.vocab`"))
 }

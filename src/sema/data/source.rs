@@ -4,15 +4,17 @@ use super::errors;
 use crate::diag::Diagnostic;
 use crate::ops::{DType, Extent};
 use crate::sema::checker::Checker;
-use crate::sema::model::Constant;
+use crate::sema::model::TextUnit;
 use crate::sema::value::Value;
-use crate::syntax::ast::{self, ExprKind};
+use crate::source::Span;
+use crate::syntax::ast::{self, Arg, ExprKind};
 
-/// A checked source: its kind, path and options.
+/// A checked source.
 pub struct Source {
     pub kind: &'static SourceKind,
     pub path: String,
-    pub options: Vec<(String, Constant)>,
+    /// Of a `text`: what it is cut into.
+    pub unit: Option<TextUnit>,
 }
 
 /// What the checker knows of a kind of source.
@@ -22,34 +24,38 @@ pub struct SourceKind {
     pub parts: &'static [&'static str],
     /// Its columns, where they are fixed.
     pub columns: Option<&'static [&'static str]>,
-    /// What a column holds that a formula reads.
-    pub formula: Formula,
+    pub holds: Holds,
 }
 
-/// The shape of a row of a column that a formula reads.
+/// What a source stores.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Formula {
-    /// That of the field.
-    Field,
-    /// One number.
-    Scalar,
+pub enum Holds {
+    /// Arrays; a column that a formula reads has the shape of the field.
+    Arrays,
+    /// Numbers and texts; a column that a formula reads is one number.
+    Cells,
+    /// Arrays and texts.
+    Values,
+    /// One text.
+    Text,
 }
 
-pub const SOURCES: [SourceKind; 4] = [
-    SourceKind { name: "idx", parts: &["train", "test"], columns: Some(&["image", "label"]), formula: Formula::Field },
-    SourceKind { name: "csv", parts: &[], columns: None, formula: Formula::Scalar },
-    SourceKind { name: "tsv", parts: &[], columns: None, formula: Formula::Scalar },
-    SourceKind { name: "jsonl", parts: &[], columns: None, formula: Formula::Field },
+pub const SOURCES: [SourceKind; 5] = [
+    SourceKind { name: "idx", parts: &["train", "test"], columns: Some(&["image", "label"]), holds: Holds::Arrays },
+    SourceKind { name: "csv", parts: &[], columns: None, holds: Holds::Cells },
+    SourceKind { name: "tsv", parts: &[], columns: None, holds: Holds::Cells },
+    SourceKind { name: "jsonl", parts: &[], columns: None, holds: Holds::Values },
+    SourceKind { name: "text", parts: &[], columns: Some(&["text"]), holds: Holds::Text },
 ];
 
 /// Sources of the language that are not there yet.
-pub const PLANNED: [&str; 9] = ["parquet", "npy", "npz", "images", "text", "wav", "synthetic", "safetensors", "json"];
+pub const PLANNED: [&str; 8] = ["parquet", "npy", "npz", "images", "wav", "synthetic", "safetensors", "json"];
 
 impl SourceKind {
     /// The element type in which a field of this type is stored.
     pub fn stored_dtype(&self, field: DType) -> DType {
-        match self.name {
-            "idx" => DType::U8,
+        match self.holds {
+            Holds::Arrays => DType::U8,
             _ if field.is_float() => DType::F32,
             _ => DType::I32,
         }
@@ -58,47 +64,72 @@ impl SourceKind {
 
 impl Checker {
     pub(super) fn check_source(&mut self, block: &ast::BlockItem) -> Option<Source> {
-        let Some(from) = &block.from else { return self.no_source(errors::no_source(block)) };
-        let ExprKind::Call(callee, args) = &from.kind else { return self.no_source(errors::bad_source(from.span)) };
-        let ExprKind::Name(name) = &callee.kind else { return self.no_source(errors::bad_source(callee.span)) };
+        let Some(from) = &block.from else { return self.report_none(errors::no_source(block)) };
+        let ExprKind::Call(callee, args) = &from.kind else { return self.report_none(errors::bad_source(from.span)) };
+        let ExprKind::Name(name) = &callee.kind else { return self.report_none(errors::bad_source(callee.span)) };
         let Some(kind) = SOURCES.iter().find(|s| s.name == &*name.text) else {
             let planned = PLANNED.contains(&&*name.text);
-            return self.no_source(match planned {
+            return self.report_none(match planned {
                 true => crate::sema::unsupported::source(&name.text, name.span),
                 false => errors::unknown_source(name),
             });
         };
-        let mut path = None;
-        let mut options = vec![];
-        for arg in args {
-            let value = self.eval(&arg.value);
-            match (&arg.label, value) {
-                (None, Value::Str(text)) if path.is_none() => path = Some(text.to_string()),
-                (Some(label), value) => options.extend(constant(&value).map(|c| (label.text.to_string(), c))),
-                _ => {
-                    self.report(errors::bad_source(arg.value.span));
-                }
-            }
-        }
-        if path.is_none() {
-            self.report(errors::bad_source(from.span));
-        }
-        Some(Source { kind, path: path?, options })
+        let (paths, options): (Vec<&Arg>, Vec<&Arg>) = args.iter().partition(|a| a.label.is_none());
+        let [path] = paths[..] else { return self.report_none(errors::bad_source(from.span)) };
+        let path = match self.eval(&path.value) {
+            Value::Str(path) => path.to_string(),
+            Value::Error => return None,
+            _ => return self.report_none(errors::bad_source(path.value.span)),
+        };
+        let unit = match kind.holds {
+            Holds::Text => Some(self.text_unit(&options, from.span)?),
+            _ => match options.first() {
+                Some(option) => return self.report_none(errors::no_option(option, kind.name)),
+                None => None,
+            },
+        };
+        Some(Source { kind, path, unit })
     }
 
-    fn no_source(&mut self, diag: Diagnostic) -> Option<Source> {
+    /// Reports what takes the place of a value.
+    pub(super) fn report_none<T>(&mut self, diag: Diagnostic) -> Option<T> {
         self.report(diag);
         None
     }
-}
 
-fn constant(value: &Value) -> Option<Constant> {
-    Some(match value {
-        Value::Dim(d) => Constant::Int(d.known()?),
-        Value::Float(v) => Constant::Float(*v),
-        Value::Bool(b) => Constant::Bool(*b),
-        Value::Str(s) => Constant::Str(s.to_string()),
-        Value::List(items) => Constant::List(items.iter().map(constant).collect::<Option<_>>()?),
-        _ => return None,
-    })
+    /// `unit: characters` or `tokenizer: "tokenizer.json"`; the number of ids of words may be bounded.
+    fn text_unit(&mut self, options: &[&Arg], span: Span) -> Option<TextUnit> {
+        let (mut unit, mut vocab) = (None, None);
+        for option in options {
+            let Some(label) = &option.label else { continue };
+            match (&*label.text, &option.value.kind) {
+                ("unit", ExprKind::Name(name)) => match &*name.text {
+                    "bytes" => unit = Some(TextUnit::Bytes),
+                    "characters" => unit = Some(TextUnit::Characters { end: false }),
+                    "words" => unit = Some(TextUnit::Words { end: false, vocab: None }),
+                    _ => return self.report_none(errors::no_unit(name.span)),
+                },
+                ("unit", _) => return self.report_none(errors::no_unit(option.value.span)),
+                ("tokenizer", ExprKind::Str(path)) => {
+                    unit = Some(TextUnit::Tokenizer { path: path.text.to_string() });
+                }
+                ("vocab", _) => vocab = Some(self.vocab_size(&option.value)?),
+                _ => return self.report_none(errors::no_option(option, "text")),
+            }
+        }
+        match (unit, vocab) {
+            (Some(TextUnit::Words { end, .. }), vocab) => Some(TextUnit::Words { end, vocab }),
+            (Some(unit), None) => Some(unit),
+            (Some(_), Some(_)) => self.report_none(errors::vocab_of_what(span)),
+            (None, _) => self.report_none(errors::no_unit(span)),
+        }
+    }
+
+    /// A bound on the number of ids.
+    pub(super) fn vocab_size(&mut self, value: &ast::Expr) -> Option<usize> {
+        match self.eval_int(value)? {
+            n if n >= 3 => Some(usize::constant(n)),
+            _ => self.report_none(errors::small_vocab(value.span)),
+        }
+    }
 }

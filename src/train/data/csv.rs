@@ -1,10 +1,10 @@
 //! Comma- and tab-separated numbers with a header line. A column of rank 0 is one field of its name; a vector column
-//! `x: f32[3]` without a field of that name takes `x0`, `x1`, `x2`.
+//! `x: f32[3]` without a field of that name takes `x0`, `x1`, `x2`; a text is one field.
 
 use super::table::{Fault, Table, push_number};
 use super::{Part, errors};
 use crate::diag::Diagnostic;
-use crate::sema::model::{Column, Data};
+use crate::sema::model::{Column, Data, Reading};
 use std::path::Path;
 
 pub fn open(data: &Data, path: &Path) -> Result<Vec<Part>, Diagnostic> {
@@ -19,10 +19,22 @@ pub fn open(data: &Data, path: &Path) -> Result<Vec<Part>, Diagnostic> {
     let places = data.columns.iter().map(|c| places(c, &header, path)).collect::<Result<Vec<_>, _>>()?;
     let mut table = Table::new(data, path);
     for record in reader.records() {
-        let record = record.map_err(|e| errors::damaged(data, path, &e.to_string()))?;
-        let whole = same_fields(&record, &header);
+        let (record, whole) = match record {
+            Ok(record) => {
+                let whole = same_fields(&record, &header);
+                (record, whole)
+            }
+            Err(e) if matches!(e.kind(), ::csv::ErrorKind::Utf8 { .. }) => {
+                (Default::default(), Err((String::new(), "it is not UTF-8".into())))
+            }
+            Err(e) => return Err(errors::damaged(data, path, &e.to_string())),
+        };
         table.row(|at, column, out| {
             whole.clone()?;
+            if column.reading != Reading::Number {
+                places[at].iter().for_each(|&place| out.extend(record[place].as_bytes()));
+                return Ok(());
+            }
             places[at].iter().try_for_each(|&place| number(&record[place], column, &header[place], out))
         })?;
     }
@@ -40,7 +52,8 @@ fn same_fields(record: &::csv::StringRecord, header: &::csv::StringRecord) -> Re
 /// Which fields of a record make up a column.
 fn places(column: &Column, header: &::csv::StringRecord, path: &Path) -> Result<Vec<usize>, Diagnostic> {
     let at = |name: &str| header.iter().position(|h| h == name);
-    let elements = column.fixed().map(|ty| ty.elements());
+    let text = (column.reading != Reading::Number).then_some(1);
+    let elements = text.or_else(|| column.fixed().map(|ty| ty.elements()));
     let found = match (at(&column.stored), elements) {
         (Some(place), Some(1)) => Some(vec![place]),
         (_, n) => (0..n.unwrap_or(0)).map(|i| at(&format!("{}{i}", column.stored))).collect(),

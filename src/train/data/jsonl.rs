@@ -1,10 +1,10 @@
-//! One JSON object a line. A column is the value of its name: a number, or nested lists of numbers of the declared
-//! shape. Empty lines are not rows.
+//! One JSON object a line. A column is the value of its name: a text, a number, or nested lists of numbers of the
+//! declared shape. Empty lines are not rows.
 
 use super::table::{Fault, Table, push_number};
 use super::{Part, errors};
 use crate::diag::Diagnostic;
-use crate::sema::model::{Axis, Column, Data};
+use crate::sema::model::{Axis, Column, Data, Reading};
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -29,10 +29,23 @@ pub fn open(data: &Data, path: &Path) -> Result<Vec<Part>, Diagnostic> {
         table.row(|_, column, out| {
             let object = object.as_ref().map_err(Clone::clone)?;
             let value = object.get(&column.stored).ok_or_else(|| (column.stored.clone(), "is missing".into()))?;
+            if column.reading != Reading::Number {
+                return text(value, out).map_err(|detail| (column.stored.clone(), detail));
+            }
             let mut list = List { column, varying: None, out };
             list.read(value, &column.shape).map_err(|detail| (column.stored.clone(), detail))
         })?;
     }
+}
+
+/// A text, or a number as it is written.
+fn text(value: &Value, out: &mut Vec<u8>) -> Result<(), String> {
+    match value {
+        Value::String(text) => out.extend(text.as_bytes()),
+        Value::Number(_) | Value::Bool(_) => out.extend(value.to_string().as_bytes()),
+        value => return Err(format!("`{}` is not a text", short(value))),
+    }
+    Ok(())
 }
 
 /// The numbers of nested lists.

@@ -31,6 +31,11 @@ impl Layout {
         Layout { dtype: column.dtype, outer: product(&column.shape[..at]), inner: product(&column.shape[at..]) }
     }
 
+    /// Of texts, in bytes.
+    pub fn bytes() -> Layout {
+        Layout { dtype: DType::U8, outer: 1, inner: 1 }
+    }
+
     /// Elements of one step along the axis.
     pub fn step(&self) -> usize {
         self.outer * self.inner
@@ -68,11 +73,16 @@ impl Sequences {
         (self.end(row + 1) - self.end(row)) as usize
     }
 
+    /// The bytes of a row.
+    pub fn bytes(&self, row: usize, out: &mut Vec<u8>) -> io::Result<()> {
+        out.resize(self.length(row) * self.step_bytes(), 0);
+        self.store.read(self.end(row) * self.step_bytes() as u64, out)
+    }
+
     /// Writes a row into its place in a batch, padded with zeros to so many steps. `row_bytes` is memory to use again.
     pub fn read(&self, row: usize, padded: usize, row_bytes: &mut Vec<u8>, out: &mut [u8]) -> io::Result<()> {
         let length = self.length(row);
-        row_bytes.resize(length * self.step_bytes(), 0);
-        self.store.read(self.end(row) * self.step_bytes() as u64, row_bytes)?;
+        self.bytes(row, row_bytes)?;
         let inner = self.layout.inner * self.layout.dtype.size();
         out.fill(0);
         for part in 0..self.layout.outer {
@@ -86,6 +96,7 @@ impl Sequences {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sema::model::Reading;
     use crate::source::Span;
 
     fn sequences(shape: Vec<Axis>, rows: &[&[u8]]) -> Sequences {

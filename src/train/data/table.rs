@@ -7,7 +7,7 @@ use super::sequences::{Layout, Sequences};
 use super::{BadRow, Part, Stored};
 use crate::diag::Diagnostic;
 use crate::ops::{DType, Type};
-use crate::sema::model::{Column, Data, Length};
+use crate::sema::model::{Column, Data, Length, Reading};
 use std::path::Path;
 
 /// Why a row cannot be read: the field, and what is wrong with it.
@@ -34,6 +34,8 @@ struct Growing<'a> {
 enum Rows {
     Fixed(Type, Vec<u8>),
     Ragged(Sequences),
+    /// Texts, which are converted once the splits are known.
+    Texts(Sequences),
 }
 
 /// Most rows of a file: the step counts them in i32.
@@ -78,12 +80,15 @@ impl<'a> Table<'a> {
 
 impl<'a> Growing<'a> {
     fn new(column: &'a Column, lengths: &'a [Length]) -> Growing<'a> {
-        let layout = Layout::of(column);
+        let is_text = column.reading != Reading::Number;
+        let layout = if is_text { Layout::bytes() } else { Layout::of(column) };
         let rows = match column.fixed() {
+            _ if is_text => Rows::Texts(Sequences::new(layout)),
             Some(ty) => Rows::Fixed(ty, vec![]),
             None => Rows::Ragged(Sequences::new(layout)),
         };
-        let length = column.varying().and_then(|(_, name)| lengths.iter().find(|l| l.name == name));
+        let length =
+            column.varying().filter(|_| !is_text).and_then(|(_, name)| lengths.iter().find(|l| l.name == name));
         Growing { column, row: vec![], length, layout, rows }
     }
 
@@ -116,7 +121,7 @@ impl<'a> Growing<'a> {
                 bytes.extend_from_slice(&self.row);
                 Ok(())
             }
-            Rows::Ragged(sequences) => sequences.push(if bad { &[] } else { &self.row }),
+            Rows::Ragged(rows) | Rows::Texts(rows) => rows.push(if bad { &[] } else { &self.row }),
         }
     }
 
@@ -126,6 +131,7 @@ impl<'a> Growing<'a> {
                 Stored::Whole(Array { dtype: ty.dtype, rows, row: ty.shape, bytes: bytes.into() })
             }
             Rows::Ragged(sequences) => Stored::Ragged(sequences),
+            Rows::Texts(texts) => Stored::Texts(texts),
         }
     }
 }
@@ -146,7 +152,7 @@ fn equal_lengths(columns: &[Growing]) -> Result<(), Fault> {
 }
 
 /// `within 1..=128 and a multiple of 8`
-fn expected(length: &Length) -> String {
+pub fn expected(length: &Length) -> String {
     let bounds = match length.most {
         Some(most) => format!("within {}..={most}", length.least),
         None => format!("at least {}", length.least),
