@@ -10,11 +10,18 @@ pub mod stdlib;
 pub mod summary;
 
 use crate::diag::Diagnostic;
-use crate::sema::{self, model::Model};
+use crate::sema::{
+    self,
+    model::{DataValue, Model},
+};
 use crate::source::SourceMap;
 use crate::syntax::{self, ast};
+use crate::train::phases::{Opened, Sources};
+use crate::train::vocabulary::{Fitted, size_of};
+use std::cell::{OnceCell, RefCell};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// One program: its files, what the checker said, and its model.
 pub struct Session {
@@ -25,6 +32,9 @@ pub struct Session {
     pub model: Model,
     /// The `--set` values.
     pub overrides: Vec<(String, String)>,
+    /// What a run learned from its data, where the session is about a run.
+    known: RefCell<Vec<Fitted>>,
+    opened: OnceCell<Rc<Opened>>,
 }
 
 impl Session {
@@ -45,7 +55,63 @@ impl Session {
         let (model, found) = sema::check(&files, overrides);
         diagnostics.extend(found);
         diagnostics.sort_by_key(|d| d.labels.first().map(|l| l.span));
-        Ok(Session { path: path.to_path_buf(), sources, diagnostics, files, model, overrides: overrides.to_vec() })
+        Ok(Session {
+            path: path.to_path_buf(),
+            sources,
+            diagnostics,
+            files,
+            model,
+            overrides: overrides.to_vec(),
+            known: RefCell::default(),
+            opened: OnceCell::new(),
+        })
+    }
+
+    /// Conversions are to do what they did in a run.
+    pub fn remember(&self, fitted: &[Fitted]) {
+        self.known.replace(fitted.to_vec());
+    }
+
+    /// What conversions are known to have learned.
+    pub fn known(&self) -> Vec<Fitted> {
+        self.known.borrow().clone()
+    }
+
+    /// The data of the program, opened once.
+    pub fn data(&self) -> Result<Sources<'_>, Diagnostic> {
+        let opened = match self.opened.get() {
+            Some(opened) => opened.clone(),
+            None => {
+                let opened = Rc::new(Opened::open(&self.model.data, &self.folder(), &self.known.borrow())?);
+                self.opened.get_or_init(|| opened).clone()
+            }
+        };
+        Ok(Sources::new(&self.model, opened))
+    }
+
+    /// Puts numbers in the place of what the program asks of its data (sizes of vocabularies), and checks it again with
+    /// them. The data is opened where a run did not leave these numbers.
+    ///
+    /// # Errors
+    /// Where the data cannot be opened. What the checker says is in `diagnostics`.
+    pub fn resolve(&mut self) -> Result<(), Diagnostic> {
+        if self.model.values.is_empty() {
+            return Ok(());
+        }
+        let values = self.model.values.clone();
+        let known = self.known();
+        let number = |fitted: &[Fitted]| {
+            let of = |value: &DataValue| Some((value.clone(), size_of(&self.model.data, value, fitted)?));
+            values.iter().map(of).collect::<Option<Vec<_>>>()
+        };
+        let numbers = match number(&known) {
+            Some(numbers) => numbers,
+            None => number(self.data()?.fitted()).unwrap_or_default(),
+        };
+        let (model, mut diagnostics) = sema::check_with(&self.files, &self.overrides, &numbers);
+        diagnostics.sort_by_key(|d| d.labels.first().map(|l| l.span));
+        (self.model, self.diagnostics) = (model, diagnostics);
+        Ok(())
     }
 
     pub fn has_errors(&self) -> bool {

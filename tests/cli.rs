@@ -10,6 +10,8 @@ mod data;
 mod errors;
 #[path = "cli/runs.rs"]
 mod runs;
+#[path = "cli/texts.rs"]
+mod texts;
 
 use harness::{Place, examples, nnc, repository};
 

@@ -28,7 +28,7 @@ pub struct Options {
 }
 
 pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
-    let session = output.open(&options.program)?;
+    let session = output.open_with_data(&options.program)?;
     let fail = |d| Failure::run(d, &session);
     let machine = MachineOptions { profile: options.kernels, ..options.machine.options() };
     let run = Run::new(&session, None, &machine, Start::Weights).map_err(fail)?;

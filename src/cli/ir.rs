@@ -35,7 +35,10 @@ pub struct Options {
 }
 
 pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
-    let session = output.open(&options.program)?;
+    let session = match options.stage {
+        Stage::Ast => output.open(&options.program)?,
+        _ => output.open_with_data(&options.program)?,
+    };
     let selection = Selection {
         phase: options.phase.clone(),
         train: options.train.clone(),

@@ -4,6 +4,7 @@ use super::{Color, Format, Global, Program};
 use crate::diag::{Diagnostic, render};
 use crate::driver::Session;
 use crate::source::SourceMap;
+use crate::train::checkpoint::Checkpoint;
 use crate::train::console::note;
 use crate::train::fit::Scores;
 use crate::train::folder::RunFolder;
@@ -90,18 +91,42 @@ impl Output {
 
     /// Opens and checks a program and prints what the checker says; an error ends the command.
     pub fn open(&self, program: &Program) -> Result<Session, Failure> {
-        self.open_with(program, &[])
+        let session = self.session(program, &[])?;
+        self.checked(session)
     }
 
-    /// The same with the `--set` values of the run in this folder; those of the command line come after them.
+    /// The same with what the program asks of its data (sizes of vocabularies), for which it is opened.
+    pub fn open_with_data(&self, program: &Program) -> Result<Session, Failure> {
+        let session = self.session(program, &[])?;
+        self.resolved(session)
+    }
+
+    /// The same with the `--set` values of the run in this folder, and with what it learned from its data; the values of
+    /// the command line come after those.
     pub fn open_run(&self, program: &Program, folder: Option<&Path>) -> Result<Session, Failure> {
         let stem = program.file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         let latest = || RunFolder::latest(Path::new("runs"), &stem);
         let folder = folder.map(|path| RunFolder { path: path.into() }).or_else(latest);
-        self.open_with(program, &folder.map(|f| f.sets()).unwrap_or_default())
+        let session = self.session(program, &folder.as_ref().map(|f| f.sets()).unwrap_or_default())?;
+        if let Some(progress) = folder.and_then(|f| Checkpoint::progress(&f.last()).ok()) {
+            session.remember(&progress.fitted);
+        }
+        self.resolved(session)
     }
 
-    fn open_with(&self, program: &Program, stored: &[(String, String)]) -> Result<Session, Failure> {
+    fn resolved(&self, mut session: Session) -> Result<Session, Failure> {
+        if !session.has_errors() {
+            session.resolve().map_err(|d| Failure::run(d, &session))?;
+        }
+        self.checked(session)
+    }
+
+    fn checked(&self, session: Session) -> Result<Session, Failure> {
+        self.diagnostics(&session.diagnostics, &session.sources);
+        if session.has_errors() { Err(Failure::Diagnostics) } else { Ok(session) }
+    }
+
+    fn session(&self, program: &Program, stored: &[(String, String)]) -> Result<Session, Failure> {
         let sets: Vec<_> =
             stored.iter().filter(|(n, _)| program.set.iter().all(|(own, _)| own != n)).cloned().collect();
         if !sets.is_empty() {
@@ -109,9 +134,7 @@ impl Output {
             note(format_args!("note: with the run's own settings: {list}"));
         }
         let sets: Vec<_> = sets.into_iter().chain(program.set.iter().cloned()).collect();
-        let session = Session::open(&program.file, &sets)
-            .map_err(|e| Failure::Usage(format!("cannot read `{}`: {e}", program.file.display())))?;
-        self.diagnostics(&session.diagnostics, &session.sources);
-        if session.has_errors() { Err(Failure::Diagnostics) } else { Ok(session) }
+        Session::open(&program.file, &sets)
+            .map_err(|e| Failure::Usage(format!("cannot read `{}`: {e}", program.file.display())))
     }
 }

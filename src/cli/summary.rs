@@ -19,7 +19,7 @@ pub struct Options {
 }
 
 pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
-    let session = output.open(&options.program)?;
+    let session = output.open_with_data(&options.program)?;
     let summary = summarize(&session, options.train.as_deref()).map_err(|d| Failure::run(d, &session))?;
     if output.json {
         say(summary.json());

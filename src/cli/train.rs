@@ -34,7 +34,7 @@ pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
     let started = Instant::now();
     let session = match &options.resume {
         Some(folder) => output.open_run(&options.program, Some(folder))?,
-        None => output.open(&options.program)?,
+        None => output.open_with_data(&options.program)?,
     };
     interrupt::install();
     let fail = |d| Failure::run(d, &session);

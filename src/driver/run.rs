@@ -4,7 +4,7 @@ use super::Session;
 use super::compile::{Compiler, MachineOptions};
 use crate::diag::{Code, Diagnostic};
 use crate::runtime::StateStore;
-use crate::sema::model::{Model, Phase, PhaseKind, Train};
+use crate::sema::model::{Model, ParamKind, Phase, PhaseKind, Reading, Train};
 use crate::train::checkpoint::{Checkpoint, Progress};
 use crate::train::console::note;
 use crate::train::data::DataSet;
@@ -107,6 +107,7 @@ impl<'s> Run<'s> {
     fn load(&mut self, path: &Path) -> Result<(), Diagnostic> {
         let checkpoint = Checkpoint::load(path)?;
         state::load(&self.session.model, &mut self.state().borrow_mut(), &checkpoint, path)?;
+        self.session.remember(&checkpoint.progress.fitted);
         let seed = self.progress.seed;
         self.progress = checkpoint.progress;
         if self.progress.seed != seed && self.session.overrides.iter().any(|(name, _)| name == "seed") {
@@ -166,7 +167,8 @@ impl<'s> Run<'s> {
     /// The same, but it stops, as if interrupted, after the step at which `stop` says so.
     pub fn fit_until(&mut self, started: Instant, stop: &dyn Fn(u64) -> bool) -> Result<(Ended, Scores), Diagnostic> {
         let session = self.session;
-        let sources = Sources::open(&session.model, &session.folder())?;
+        let sources = self.sources()?;
+        self.progress.fitted = sources.fitted().to_vec();
         self.check_data(&sources)?;
         if let Some(base) = self.base.take() {
             self.make_folder(&base)?;
@@ -192,7 +194,7 @@ impl<'s> Run<'s> {
         if phases.is_empty() {
             return Err(errors::no_phase(self.train, kind));
         }
-        let sources = Sources::open(&self.session.model, &self.session.folder())?;
+        let sources = self.sources()?;
         let compile = self.compiler.for_phases();
         let mut results = vec![];
         for phase in phases {
@@ -214,9 +216,31 @@ impl<'s> Run<'s> {
             phase_of(self.train, PhaseKind::Predict).ok_or_else(|| errors::no_phase(self.train, PhaseKind::Predict))?;
         let mut sets = self.session.model.data.iter().map(|d| (d, predict::columns(phase, &d.name)));
         let (data, columns) = sets.find(|(_, c)| !c.is_empty()).ok_or_else(|| errors::no_columns(phase))?;
-        let set = DataSet::open_columns(data, path, &columns)?;
+        let mut known = self.session.known();
+        let learns = data.columns.iter().any(|c| columns.contains(&c.name) && c.reading != Reading::Number);
+        if self.is_untrained() && (learns || self.session.model.params.iter().any(|p| p.kind == ParamKind::Statistic)) {
+            known = self.sources()?.fitted().to_vec();
+        }
+        let set = DataSet::open_columns(data, path, &columns, &known)?;
         let compile = self.compiler.for_phases();
         predict::run(phase, data, &set, part, &compile, self.scalars(), print)
+    }
+
+    /// No checkpoint was loaded: what conversions learn is learned now.
+    fn is_untrained(&self) -> bool {
+        self.progress.step == 0
+    }
+
+    /// The data, opened; a run that is not trained yet takes the statistics of its rows.
+    fn sources(&self) -> Result<Sources<'s>, Diagnostic> {
+        let sources = self.session.data()?;
+        if self.is_untrained() {
+            let mut state = self.state().borrow_mut();
+            for (path, values) in sources.statistics()? {
+                state.write_f32(&path, &values)?;
+            }
+        }
+        Ok(sources)
     }
 
     fn scalars(&self) -> Scalars {

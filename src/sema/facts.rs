@@ -42,6 +42,8 @@ impl Checker {
                 self.require(op, (&a, &b), diag);
                 true
             }
+            // It is decided once the data is open.
+            None if self.depends_on_data(&a, &b) => true,
             None => {
                 let diag = self.not_proved(condition, call, (&a, &b), "cannot be proved");
                 self.report_open(
@@ -68,6 +70,12 @@ impl Checker {
         let Some(phase) = &self.phase else { return false };
         let batch = phase.size.symbols();
         a.symbols().into_iter().chain(b.symbols()).all(|s| batch.contains(&s))
+    }
+
+    /// A number that the data gives is still unknown.
+    fn depends_on_data(&self, a: &Dim, b: &Dim) -> bool {
+        let open = |s| self.values.iter().any(|(_, dim)| dim.as_symbol() == Some(s));
+        a.symbols().iter().chain(&b.symbols()).any(open)
     }
 
     /// Leaves a condition to be settled when the batch size is known.

@@ -65,3 +65,4 @@ mod foreign;
 mod mutations;
 mod programs;
 mod sequences;
+mod texts;

@@ -2,9 +2,11 @@
 //!
 //! A checkpoint holds every parameter, buffer and optimizer state under its path, and where the run stood as metadata.
 
+use super::vocabulary::Fitted;
 use crate::diag::{Code, Diagnostic};
 use crate::ops::{DType, Type};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use crate::runtime::SharedBytes;
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -33,6 +35,9 @@ pub struct Progress {
     /// Sums of the training metrics of the running epoch: name, Σ weight·value, Σ weight.
     pub metrics: Vec<(String, f64, f64)>,
     pub skipped: u64,
+    /// What the conversions of the data learned.
+    #[serde(default)]
+    pub fitted: Vec<Fitted>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -61,9 +66,16 @@ impl Checkpoint {
     pub fn load(path: &Path) -> Result<Checkpoint, Diagnostic> {
         let bytes = std::fs::read(path).map_err(|e| errors::unreadable(path, &e.to_string()))?;
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| errors::unreadable(path, &e.to_string()))?;
-        let progress = metadata.metadata().as_ref().and_then(|m| m.get(PROGRESS));
-        let progress = progress.and_then(|p| serde_json::from_str(p).ok()).ok_or_else(|| errors::no_progress(path))?;
-        Ok(Checkpoint { tensors: parse(path, &bytes)?, progress })
+        Ok(Checkpoint { progress: progress_of(path, &metadata)?, tensors: parse(path, &bytes)? })
+    }
+
+    /// Where the run of a checkpoint stood, without its tensors.
+    pub fn progress(path: &Path) -> Result<Progress, Diagnostic> {
+        let unreadable = |e: &dyn std::fmt::Display| errors::unreadable(path, &e.to_string());
+        let file = std::fs::File::open(path).map_err(|e| unreadable(&e))?;
+        let bytes = SharedBytes::map(&file).map_err(|e| unreadable(&e))?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes.as_slice()).map_err(|e| unreadable(&e))?;
+        progress_of(path, &metadata)
     }
 
     /// The tensors of any safetensors file, in order of their names.
@@ -71,6 +83,11 @@ impl Checkpoint {
         let bytes = std::fs::read(path).map_err(|e| errors::unreadable(path, &e.to_string()))?;
         parse(path, &bytes)
     }
+}
+
+fn progress_of(path: &Path, metadata: &Metadata) -> Result<Progress, Diagnostic> {
+    let progress = metadata.metadata().as_ref().and_then(|m| m.get(PROGRESS));
+    progress.and_then(|p| serde_json::from_str(p).ok()).ok_or_else(|| errors::no_progress(path))
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Tensor>, Diagnostic> {

@@ -26,8 +26,7 @@ pub type Compile<'a> = dyn Fn(&Phase, &Sizes) -> Result<Executable, Diagnostic> 
 /// The data sets of a program, opened, with their splits resolved and their texts converted.
 pub struct Opened {
     sets: Vec<(DataSet, HashMap<String, Rows>)>,
-    /// What conversions learned, or knew before.
-    pub fitted: Vec<Fitted>,
+    fitted: Vec<Fitted>,
 }
 
 impl Opened {
@@ -67,6 +66,11 @@ impl<'a> Sources<'a> {
 
     pub fn new(model: &'a Model, opened: Rc<Opened>) -> Sources<'a> {
         Sources { model, opened }
+    }
+
+    /// What conversions learned, or knew before.
+    pub fn fitted(&self) -> &[Fitted] {
+        &self.opened.fitted
     }
 
     /// The statistics of the rows of training that the program asks for.

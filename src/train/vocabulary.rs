@@ -1,6 +1,6 @@
 //! From texts to ids, and back: units of training in a fixed order, and ids that stand for something else.
 
-use crate::sema::model::{DataValue, TextUnit};
+use crate::sema::model::{Data, DataValue, Reading, TextUnit};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,6 +16,18 @@ pub struct Fitted {
 impl Fitted {
     pub fn is_of(&self, value: &DataValue) -> bool {
         self.data == value.data && self.column == value.column
+    }
+}
+
+/// The number that a value of the data is: ids of a text with the reserved ones, or labels.
+pub fn size_of(data: &[Data], value: &DataValue, fitted: &[Fitted]) -> Option<i64> {
+    let entries = fitted.iter().find(|f| f.is_of(value))?.entries.len();
+    let data = data.iter().find(|d| d.name == value.data)?;
+    let column = data.columns.iter().find(|c| c.name == value.column)?;
+    match &column.reading {
+        Reading::Ids(unit) => Some((entries + unit.reserved()) as i64),
+        Reading::Category => Some(entries as i64),
+        Reading::Number => None,
     }
 }
 

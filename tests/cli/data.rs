@@ -101,7 +101,8 @@ fn multiples_and_buckets_train_alike() {
 
 /// Trains `main.nn` with one thread until `stop` says so; gives the tensors and the folder.
 pub fn fit(place: &Place, start: Start, stop: &dyn Fn(u64) -> bool) -> (Vec<Tensor>, PathBuf) {
-    let session = Session::open(&place.path("main.nn"), &[]).expect("readable");
+    let mut session = Session::open(&place.path("main.nn"), &[]).expect("readable");
+    session.resolve().expect("opens");
     assert!(session.diagnostics.is_empty(), "{:#?}", session.diagnostics);
     let machine =
         MachineOptions { threads: 1, code: None, profile: false, check_passes: false, run: RunOptions::default() };

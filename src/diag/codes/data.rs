@@ -16,7 +16,7 @@ pub const ALL: &[Explanation] = &[
 data Photos from folder(\"photos\") { image: u8[64, 64, 3] = raw.image  split train }
 ```
 
-The sources that can be read are `idx` (MNIST's format, plain or `.gz`), `csv`, `tsv` and `jsonl`.",
+The sources that can be read are `idx` (MNIST's format, plain or `.gz`), `csv`, `tsv`, `jsonl` and `text`.",
     ),
     entry(
         702,
@@ -167,5 +167,16 @@ step (x) in Points.train |> batch(1000, drop_last: true) { minimize net(x) }    
 ```
 
 Use a smaller batch, or keep the last, shorter one.",
+    ),
+    entry(
+        715,
+        "conversion that has learned nothing",
+        "`predict` turns texts into the ids that training gave them, and they stand in the checkpoint. This one does not have them.
+
+```nn
+predict (words) { report label: argmax(net(words, words.mask), axis: -1) }      // E0715: the run never saw `words`
+```
+
+Train the program as it is now.",
     ),
 ];

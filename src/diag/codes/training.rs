@@ -424,6 +424,62 @@ train {
 A dimension varies where a field is declared with its bare name, as in `tokens: i32[T]`.",
     ),
     entry(
+        530,
+        "conversion or source that is not called rightly",
+        "A text is cut into units: `unit: bytes`, `unit: characters`, `unit: words`, or by a `tokenizer`. The conversions of a stored
+text are `bytes(raw.x)`, `characters(raw.x)`, `words(raw.x, vocab: 10_000)` and `tokens(raw.x, \"tokenizer.json\")`; `end: true`
+adds a mark at the end of each row.
+
+```nn
+data Book from text(\"book.txt\") { tokens: i32[65] }
+```
+
+Write `text(\"book.txt\", unit: characters)`.",
+    ),
+    entry(
+        531,
+        "field of another shape than its conversion",
+        "The ids of a text have one axis, a category is one number, and a text has one field.
+
+```nn
+data Mail from jsonl(\"mail.jsonl\") { words: i32 = words(raw.body) }
+```
+
+Declare `words: i32[T] = words(raw.body)`.",
+    ),
+    entry(
+        532,
+        "windows that do not fit",
+        "A pipeline over a text cuts it into windows: `|> windows(65, stride: 64)`, or `|> lanes(32, window: 65, overlap: 1)`, whose
+windows follow each other. A field of known length gives the length itself. Other data has rows, and no windows.
+
+```nn
+data Book from text(\"book.txt\", unit: bytes) { bytes: i32[T] }
+train {
+  let net = Dense(1)
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  step (bytes) in Book.train |> shuffle |> batch(32) { minimize mean(net(f32(bytes))) }
+}
+```",
+    ),
+    entry(
+        533,
+        "value that the data does not give",
+        "A field of ids has the size of its vocabulary, a field that is a category the number of its labels: `Mail.words.vocab`,
+`Mail.label.count`. Where a data set has one vocabulary, `Mail.vocab` is enough. The checker takes such numbers for unknown
+positive ones; they are known once the data is open.
+
+```nn
+train {
+  let net = Dense(Houses.vocab)
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  step (x, price) in Houses.train |> batch(32) { minimize mean(net(x)) }
+}
+```",
+    ),
+    entry(
         540,
         "a `load` that cannot be read",
         "`load` names a file (a safetensors file, the index of its shards, or a folder with either) and the part of the model that \

@@ -29,16 +29,16 @@ train {
     entry(
         606,
         "this data source is not supported yet",
-        "This version reads `idx`, `csv`, `tsv` and `jsonl`.
+        "This version reads `idx`, `csv`, `tsv`, `jsonl` and `text`.
 
 ```nn
-data Text from text(\"shakespeare.txt\") { tokens: i32[65] }
+data Speech from wav(\"speech\") { audio: f32[N] }
 ```",
     ),
     entry(
         607,
         "this pipeline stage is not supported yet",
-        "This version has `shuffle`, `bucket`, `pad`, `skip_bad` and `batch(n)`, with `drop_last: true`.
+        "This version has `shuffle`, `bucket`, `pad`, `windows`, `lanes`, `skip_bad` and `batch(n)`, with `drop_last: true`.
 
 ```nn
 train {
@@ -67,22 +67,10 @@ train {
     entry(
         610,
         "this conversion is not supported yet",
-        "Conversions that are fitted to the data are not part of this version.
+        "Pictures are not read by this version.
 
 ```nn
-data Points from csv(\"points.csv\") { kind: i32 = category(raw.kind) }
-```",
-    ),
-    entry(
-        611,
-        "a split of a split is not supported yet",
-        "`of` names a part that the source has of its own, such as the `train` part of `idx` data.
-
-```nn
-data Points from csv(\"points.csv\") {
-  x: f32 = raw.x
-  split train 0.8, validate 0.1 of train
-}
+data Points from csv(\"points.csv\") { kind: f32 = picture(raw.kind) }
 ```",
     ),
     entry(
@@ -97,20 +85,6 @@ train {
   epochs = 1
   step (x, price) in Houses.train |> batch(32) { minimize mse(net(x)[:, 0], price) }
   predict (seed: i32) { report value: net(zeros([1, 2])) }
-}
-```",
-    ),
-    entry(
-        613,
-        "values of the data are not supported yet",
-        "A value that depends on the data, such as the size of a vocabulary, is not known to this version.
-
-```nn
-train {
-  let net = Dense(Houses.vocab)
-  optimizer = sgd(lr: 0.1)
-  epochs = 1
-  step (x, price) in Houses.train |> batch(32) { minimize mean(net(x)) }
 }
 ```",
     ),

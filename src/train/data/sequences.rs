@@ -100,7 +100,14 @@ mod tests {
     use crate::source::Span;
 
     fn sequences(shape: Vec<Axis>, rows: &[&[u8]]) -> Sequences {
-        let column = Column { name: "x".into(), stored: "x".into(), dtype: DType::U8, shape, span: Span::default() };
+        let column = Column {
+            name: "x".into(),
+            stored: "x".into(),
+            reading: Reading::Number,
+            dtype: DType::U8,
+            shape,
+            span: Span::default(),
+        };
         let mut sequences = Sequences::new(Layout::of(&column));
         rows.iter().for_each(|r| sequences.push(r).unwrap());
         sequences

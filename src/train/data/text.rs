@@ -18,13 +18,7 @@ mod files;
 use files::Files;
 
 /// A text, ready to be read in ids.
-pub struct Text {
-    units: Units,
-    /// How many there are.
-    count: u64,
-}
-
-enum Units {
+enum Text {
     Bytes(Files),
     Characters {
         files: Files,
@@ -60,13 +54,13 @@ impl Piece {
 impl Text {
     fn read(&self, start: u64, bytes: &mut Vec<u8>, out: &mut [u8]) -> io::Result<()> {
         let count = out.len() / 4;
-        match &self.units {
-            Units::Bytes(files) => {
+        match self {
+            Text::Bytes(files) => {
                 bytes.resize(count, 0);
                 files.read(start, bytes)?;
                 bytes.iter().zip(out.chunks_exact_mut(4)).for_each(|(&b, out)| out.copy_from_slice(&[b, 0, 0, 0]));
             }
-            Units::Characters { files, marks, encoder } => {
+            Text::Characters { files, marks, encoder } => {
                 let (first, last) = (start / MARK, (start + count as u64).div_ceil(MARK));
                 let [from, to] = [first, last].map(|mark| marks[mark as usize]);
                 bytes.resize((to - from) as usize, 0);
@@ -76,7 +70,7 @@ impl Text {
                 let ids = characters.map(|c| encoder.character(c).to_le_bytes());
                 ids.zip(out.chunks_exact_mut(4)).for_each(|(id, out)| out.copy_from_slice(&id));
             }
-            Units::Ids(store) => store.read(4 * start, out)?,
+            Text::Ids(store) => store.read(4 * start, out)?,
         }
         Ok(())
     }
@@ -135,7 +129,7 @@ impl Reader<'_> {
     fn bytes(&self, files: Files) -> Result<Read, Diagnostic> {
         let count = files.len();
         let pieces = split::pieces(self.data, count)?;
-        Ok((Text { units: Units::Bytes(files), count }, pieces, vec![]))
+        Ok((Text::Bytes(files), pieces, vec![]))
     }
 
     fn characters(&self, files: Files) -> Result<Read, Diagnostic> {
@@ -155,7 +149,7 @@ impl Reader<'_> {
             None => self.learn_characters(&files, split::training(self.data, &pieces))?,
         };
         let encoder = Encoder::new(self.unit, &entries);
-        Ok((Text { units: Units::Characters { files, marks, encoder }, count }, pieces, entries))
+        Ok((Text::Characters { files, marks, encoder }, pieces, entries))
     }
 
     fn learn_characters(&self, files: &Files, train: Range<u64>) -> Result<Vec<String>, Diagnostic> {
@@ -202,7 +196,7 @@ impl Reader<'_> {
         })
         .and(result)
         .map_err(failed)?;
-        Ok((Text { units: Units::Ids(text), count }, pieces, entries))
+        Ok((Text::Ids(text), pieces, entries))
     }
 }
 
