@@ -10,8 +10,8 @@ use crate::ops::dim::{Bindings, Dim};
 use crate::ops::{Compare, Type};
 use crate::source::Span;
 use crate::tensor::Graph;
-use std::ops::Range;
 pub use data::*;
+use std::ops::Range;
 
 #[derive(Clone, Debug, Default)]
 pub struct Model {

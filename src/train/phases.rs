@@ -23,9 +23,12 @@ use std::rc::Rc;
 /// Compiles a phase for these sizes, bound to the run's state.
 pub type Compile<'a> = dyn Fn(&Phase, &Sizes) -> Result<Executable, Diagnostic> + 'a;
 
+/// A data set and the rows of its splits.
+type OpenSet = (DataSet, HashMap<String, Rows>);
+
 /// The data sets of a program, opened, with their splits resolved and their texts converted.
 pub struct Opened {
-    sets: Vec<(DataSet, HashMap<String, Rows>)>,
+    sets: Vec<OpenSet>,
     fitted: Vec<Fitted>,
 }
 
@@ -85,7 +88,7 @@ impl<'a> Sources<'a> {
         Ok(all)
     }
 
-    fn set(&self, name: &str) -> Option<(&Data, &(DataSet, HashMap<String, Rows>))> {
+    fn set(&self, name: &str) -> Option<(&Data, &OpenSet)> {
         self.model.data.iter().zip(&self.opened.sets).find(|(data, _)| data.name == name)
     }
 

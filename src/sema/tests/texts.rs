@@ -93,7 +93,7 @@ fn values_of_the_data_are_opaque_and_then_known() {
     let text = characters("unit: characters", "i32[65]", "|> batch(4)");
     let opaque = model(&text);
     let value = DataValue { data: "Book".into(), column: "text".into() };
-    assert_eq!(opaque.values, [value.clone()]);
+    assert_eq!(opaque.values, std::slice::from_ref(&value));
     assert!(opaque.params.iter().all(|p| p.kind != ParamKind::Trainable), "{:?}", opaque.params);
     let (_, files) = files(&text);
     let (known, diags) = check_with(&files, &[], &[(value, 66)]);
