@@ -5,7 +5,6 @@ use super::data::{DataSet, Part, Stored};
 use crate::diag::{Code, Diagnostic};
 use crate::ops::DType;
 use crate::sema::model::{Data, Split, SplitBy, SplitSize};
-use crate::source::Span;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -23,12 +22,13 @@ pub fn resolve(data: &Data, set: &DataSet) -> Result<HashMap<String, Rows>, Diag
     if data.splits.is_empty() {
         return Ok(parts);
     }
+    let names: Vec<&str> = set.parts.iter().map(|p| p.name.as_str()).collect();
     let mut done = HashMap::new();
-    for group in groups(data) {
+    for group in groups(data, &names) {
         // A part of the source, or a split that was cut before.
         let (mut pool, nested) = match done.remove(group.of) {
             Some(rows) => (rows, true),
-            None => (stored(&mut parts, &group, set)?, false),
+            None => (parts.remove(group.of).ok_or_else(|| no_such_part(group.splits[0], group.of, set))?, false),
         };
         let part = set.part(&pool.part).ok_or_else(|| no_such_part(group.splits[0], group.of, set))?;
         for (split, rows) in cut(data, &group, &mut pool, part, nested)? {
@@ -44,7 +44,7 @@ pub fn resolve(data: &Data, set: &DataSet) -> Result<HashMap<String, Rows>, Diag
 /// The pieces of a text of so many units.
 pub fn pieces(data: &Data, units: u64) -> Result<HashMap<String, Range<u64>>, Diagnostic> {
     let mut done: HashMap<String, Range<u64>> = HashMap::new();
-    for group in groups(data) {
+    for group in groups(data, &[""]) {
         let parent = done.remove(group.of);
         let whole = parent.clone().unwrap_or(0..units);
         let layout = layout(&group, whole.end - whole.start, parent.is_some())?;
@@ -71,9 +71,9 @@ pub fn training(data: &Data, pieces: &HashMap<String, Range<u64>>) -> Range<u64>
 }
 
 /// A split with all that there is.
-pub fn everything(span: Span) -> Split {
+pub fn everything(data: &Data) -> Split {
     let size = SplitSize::Rest { of: String::new() };
-    Split { name: "all".into(), size, by: SplitBy::Position, span }
+    Split { name: "all".into(), size, by: SplitBy::Position, span: data.span }
 }
 
 /// Splits that are cut from one part or split, in order.
@@ -82,28 +82,36 @@ struct Group<'a> {
     splits: Vec<&'a Split>,
 }
 
-/// The groups, each after the one that has what it is cut from.
-fn groups(data: &Data) -> Vec<Group<'_>> {
+/// The groups, each after the one that has what it is cut from; `stored` are the names of the stored parts.
+fn groups<'a>(data: &'a Data, stored: &[&'a str]) -> Vec<Group<'a>> {
+    let of = |split: &'a Split| cut_from(split, data, stored);
     let mut groups: Vec<Group> = vec![];
     for split in &data.splits {
-        let of = parent(split);
-        match groups.iter_mut().find(|g| g.of == of) {
+        match groups.iter_mut().find(|g| g.of == of(split)) {
             Some(group) => group.splits.push(split),
-            None => groups.push(Group { of, splits: vec![split] }),
+            None => groups.push(Group { of: of(split), splits: vec![split] }),
         }
     }
-    // The checker has refused circles, so that this ends: a split that others are cut from is itself a member above.
-    let depth = |group: &Group| {
-        let mut above = vec![group.of];
-        while let Some(split) = data.splits.iter().find(|s| s.name == above[above.len() - 1])
-            && !above.contains(&parent(split))
-        {
-            above.push(parent(split));
-        }
-        above.len()
+    // The checker has refused circles.
+    let depth = |group: &Group<'a>| {
+        let above = |name: &'a str| {
+            let split = data.splits.iter().find(|s| s.name == name).filter(|_| !stored.contains(&name));
+            split.map(of)
+        };
+        std::iter::successors(above(group.of), |name| above(name)).take(data.splits.len()).count()
     };
     groups.sort_by_key(depth);
     groups
+}
+
+/// A stored part, another split, or else the only part.
+fn cut_from<'a>(split: &'a Split, data: &'a Data, stored: &[&'a str]) -> &'a str {
+    let name = parent(split);
+    let other = data.splits.iter().any(|s| s.name == name && s.name != split.name);
+    match stored {
+        [only] if name != *only && !other => only,
+        _ => name,
+    }
 }
 
 fn parent(split: &Split) -> &str {
@@ -111,17 +119,6 @@ fn parent(split: &Split) -> &str {
         SplitSize::Own => &split.name,
         SplitSize::Rest { of } | SplitSize::Fraction { of, .. } | SplitSize::Rows { of, .. } => of,
     }
-}
-
-/// The rows of the stored part that a group is cut from.
-fn stored(parts: &mut HashMap<String, Rows>, group: &Group, set: &DataSet) -> Result<Rows, Diagnostic> {
-    let only = set.parts.first().filter(|_| set.parts.len() == 1).map_or("", |p| &p.name);
-    let name = if set.part(group.of).is_some() { group.of } else { only };
-    let split = group.splits[0];
-    if set.part(name).is_none() {
-        return Err(no_such_part(split, group.of, set));
-    }
-    parts.remove(name).ok_or_else(|| rest_twice(split, group.of))
 }
 
 /// Where the splits of a group lie in what they are cut from, and what they leave.
@@ -181,7 +178,9 @@ fn cut<'a>(
     nested: bool,
 ) -> Result<Vec<(&'a Split, Vec<u32>)>, Diagnostic> {
     let total = pool.rows.len() as u64;
-    let key = match &group.splits[0].by {
+    // A rule that is said once holds for the group.
+    let mut rules = group.splits.iter().map(|s| &s.by);
+    let key = match rules.find(|by| **by != SplitBy::Hash).unwrap_or(&SplitBy::Hash) {
         SplitBy::Position => {
             let layout = layout(group, total, nested)?;
             let rows = |range: &Range<u64>| pool.rows[range.start as usize..range.end as usize].to_vec();
@@ -277,4 +276,115 @@ fn no_field(split: &Split, field: &str) -> Diagnostic {
     Diagnostic::error(Code(712), format!("cannot split by `{field}`"))
         .label(split.span, "asked for here")
         .help("name a stored column with one number a row, or use `hash` or `position`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sema::model::{Column, Reading};
+
+    /// Splits as name, size, what they are cut from, and the rule of all.
+    fn data(splits: &[(&str, &str, &str)], by: &SplitBy) -> Data {
+        let size = |size: &str, of: &str| match (size, of) {
+            ("", "own") => SplitSize::Own,
+            ("", of) => SplitSize::Rest { of: of.into() },
+            (n, of) if n.contains('.') => SplitSize::Fraction { of: of.into(), part: n.parse().unwrap() },
+            (n, of) => SplitSize::Rows { of: of.into(), rows: n.parse().unwrap() },
+        };
+        let split = |&(name, n, of): &(&str, &str, &str)| Split {
+            name: name.into(),
+            size: size(n, of),
+            by: by.clone(),
+            span: Default::default(),
+        };
+        let columns = vec![Column {
+            name: "key".into(),
+            stored: "key".into(),
+            reading: Reading::Number,
+            dtype: DType::I32,
+            shape: vec![],
+            span: Default::default(),
+        }];
+        Data {
+            name: "D".into(),
+            source: "csv".into(),
+            path: "d".into(),
+            columns,
+            lengths: vec![],
+            splits: splits.iter().map(split).collect(),
+            span: Default::default(),
+        }
+    }
+
+    fn set(parts: &[(&str, usize)]) -> DataSet {
+        let part = |&(name, rows): &(&str, usize)| {
+            let keys: Vec<i32> = (0..rows as i32).map(|i| i / 3).collect();
+            let array = super::super::data::array::Array { dtype: DType::I32, rows, row: vec![], bytes: keys.into() };
+            let columns = vec![("key".to_string(), Stored::Whole(array))];
+            Part { name: name.into(), path: Default::default(), rows, columns, bad: vec![] }
+        };
+        DataSet { name: "D".into(), parts: parts.iter().map(part).collect() }
+    }
+
+    fn rows(splits: &[(&str, &str, &str)], by: &SplitBy, parts: &[(&str, usize)]) -> Vec<Vec<u32>> {
+        let found = resolve(&data(splits, by), &set(parts)).unwrap();
+        splits.iter().map(|(name, ..)| found[*name].rows.clone()).collect()
+    }
+
+    #[test]
+    fn by_position_splits_follow_each_other() {
+        let whole = [("all", 10)];
+        let found = rows(&[("train", "", ""), ("test", "0.2", "")], &SplitBy::Position, &whole);
+        assert_eq!(found, [(0..8).collect::<Vec<_>>(), vec![8, 9]]);
+        let found = rows(
+            &[("a", "3", ""), ("b", "", ""), ("c", "2", ""), ("d", "0.5", "b"), ("e", "1", "d")],
+            &SplitBy::Position,
+            &whole,
+        );
+        assert_eq!(found, [vec![0, 1, 2], vec![3, 4], vec![8, 9], vec![5, 6], vec![7]]);
+    }
+
+    #[test]
+    fn by_hash_each_row_is_in_one_split() {
+        let splits = [("train", "0.7", ""), ("test", "", ""), ("validate", "0.1", "train"), ("tiny", "3", "validate")];
+        let found = rows(&splits, &SplitBy::Hash, &[("all", 1000)]);
+        assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [630, 300, 67, 3]);
+        assert!(found.iter().all(|rows| rows.is_sorted()));
+        let mut all = found.concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..1000).collect::<Vec<_>>());
+        // What is held out of all rows does not depend on what is held out of the rest.
+        assert_eq!(found[1], rows(&splits[..2], &SplitBy::Hash, &[("all", 1000)])[1]);
+    }
+
+    #[test]
+    fn by_a_column_equal_values_stay_together() {
+        let found = rows(&[("train", "", ""), ("test", "0.2", "")], &SplitBy::Field("key".into()), &[("all", 100)]);
+        let groups = |rows: &[u32]| rows.iter().map(|r| r / 3).collect::<std::collections::BTreeSet<_>>();
+        assert!(groups(&found[0]).is_disjoint(&groups(&found[1])));
+        assert!((20..=22).contains(&found[1].len()));
+        let wrong = data(&[("train", "0.5", "")], &SplitBy::Field("other".into()));
+        assert_eq!(resolve(&wrong, &set(&[("all", 9)])).unwrap_err().code, Code(712));
+    }
+
+    #[test]
+    fn parts_of_the_source_are_split_by_themselves() {
+        let parts = [("train", 10), ("test", 4)];
+        let splits = [("train", "", "train"), ("validate", "3", "train"), ("test", "", "own")];
+        let found = rows(&splits, &SplitBy::Hash, &parts);
+        assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [7, 3, 4]);
+        let code = |splits: &[(&str, &str, &str)], parts: &[(&str, usize)]| {
+            resolve(&data(splits, &SplitBy::Hash), &set(parts)).unwrap_err().code
+        };
+        assert_eq!(code(&[("a", "", ""), ("b", "", "")], &[("all", 5)]), Code(709));
+        assert_eq!(code(&[("a", "4", ""), ("b", "4", "")], &[("all", 5)]), Code(711));
+        assert_eq!(code(&[("extra", "", "own")], &parts), Code(710));
+    }
+
+    #[test]
+    fn pieces_of_a_text_follow_each_other() {
+        let splits = [("train", "0.8", ""), ("test", "", ""), ("validate", "0.25", "train")];
+        let found = pieces(&data(&splits, &SplitBy::Position), 1001).unwrap();
+        assert_eq!((&found["train"], &found["validate"], &found["test"]), (&(0..601), &(601..801), &(801..1001)));
+    }
 }

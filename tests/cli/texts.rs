@@ -203,6 +203,10 @@ fn conversions_learn_from_the_rows_of_training() {
     assert!((rows[1]["size"].as_f64().expect("a number") - 8f64.sqrt()).abs() < 1e-6);
     assert!(rows.iter().all(|r| r["label"].as_i64().is_some_and(|l| (0..3).contains(&l))));
     refused_in_predict(&place, "size\tbody\n2\ta b c d e\n", "E0707");
+    // Another vocabulary of the same size is not what the run learned.
+    place.write("mail.tsv", LETTERS);
+    place.edit("vocab: 5", "vocab: 6");
+    refused_in_predict(&place, "size\tbody\n2\thello\n", "E0715");
 }
 
 #[track_caller]

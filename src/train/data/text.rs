@@ -267,7 +267,7 @@ fn each_id(store: &Store, range: Range<u64>, mut f: impl FnMut(i32)) -> io::Resu
 
 /// The whole text as one part, for `predict`.
 pub fn whole(data: &Data, path: &Path, known: &[Fitted]) -> Result<DataSet, Diagnostic> {
-    let split = split::everything(data.span);
+    let split = split::everything(data);
     let mut opened = open(&Data { splits: vec![split], ..data.clone() }, path, known)?;
     opened.set.parts.iter_mut().for_each(|p| p.name = "all".into());
     Ok(opened.set)
