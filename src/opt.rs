@@ -35,6 +35,11 @@ impl Rewriter<'_> {
         &self.b.graph.insts[self.defs[&value]]
     }
 
+    /// Where the instruction that defines a value stands.
+    pub fn place(&self, value: Value) -> usize {
+        self.defs[&value]
+    }
+
     /// The constant that every element of the value equals.
     pub fn splat(&self, value: Value) -> Option<Literal> {
         let inst = self.def(value);

@@ -1,7 +1,14 @@
 //! Recognises what a user wrote by hand, before gradients are taken.
 //!
+//! Attention becomes one operation ([`attention`](mod@attention)), whose memory does not grow with the square of the length.
 //! A small whole power becomes a product: its gradient needs neither a logarithm nor a guard against singular partials.
 //! Values by which a gradient is taken must keep their place in the program, so nothing here looks through them.
+
+mod attention;
+mod mask;
+mod program;
+mod scores;
+mod softmax;
 
 use super::{Rewriter, in_regions, rewrite};
 use crate::ops::{Binary, Literal, Op};
@@ -11,9 +18,14 @@ use std::collections::HashSet;
 pub fn raise(graph: Graph) -> Graph {
     let grads = graph.insts.iter().filter(|inst| inst.op == Op::Grad);
     let watched: HashSet<Value> = grads.flat_map(|inst| inst.args[1..].to_vec()).collect();
-    rewrite(in_regions(graph, raise), |r, inst| {
-        let seen = inst.results.iter().any(|v| watched.contains(v));
-        if seen { None } else { power(r, inst, &watched).map(|v| vec![v]) }
+    let graph = in_regions(graph, raise);
+    let readers = attention::Readers::new(&graph, &watched);
+    rewrite(graph, |r, inst| {
+        if inst.results.iter().any(|v| watched.contains(v)) {
+            return None;
+        }
+        let raised = power(r, inst, &watched).or_else(|| attention::attention(r, inst, &readers));
+        raised.map(|v| vec![v])
     })
 }
 

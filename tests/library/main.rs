@@ -6,6 +6,7 @@ mod ctc;
 mod definitions;
 mod generate;
 mod loops;
+mod raised;
 mod recurrent;
 mod training;
 mod values;
