@@ -1,6 +1,8 @@
 //! Step programs against the reference: small graphs through `schedule::plan` and the tile interpreter give what the
 //! tensor interpreter gives, for every target, with grid points in any order and a poisoned arena.
 
+#[path = "schedule/attention.rs"]
+mod attention;
 #[path = "schedule/machine.rs"]
 mod machine;
 #[path = "schedule/memory.rs"]

@@ -114,6 +114,11 @@ impl Builder {
         self.scopes[depth].memo.insert(key, value);
     }
 
+    /// Forgets all tiles of a value that is about to change.
+    pub fn forget(&mut self, value: tensor::Value) {
+        self.scopes.iter_mut().for_each(|scope| scope.memo.retain(|key, _| key.value != value));
+    }
+
     /// The kernel, and what its parameters stand for.
     pub fn finish(mut self, name: String) -> (Kernel, Vec<Spot>) {
         let mut body = self.scopes.pop().expect("the kernel's body").body;

@@ -39,8 +39,19 @@ pub enum Root {
     WeightGrad,
     ScatterAdd,
     CumSum,
+    /// The values are all results of the operation, scratch included.
+    Attention,
+    AttentionGrad,
+    AttentionBiasGrad,
     /// A loop of kernels; the values are all its results.
     Scan,
+}
+
+impl Root {
+    /// Whether its results are also what it works on, so that all need a place.
+    pub fn keeps_scratch(&self) -> bool {
+        matches!(self, Root::Attention | Root::AttentionGrad | Root::AttentionBiasGrad)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -74,7 +85,10 @@ pub fn group(cx: &Context) -> Grouping {
     let mut grouper = Grouper::new(cx, &realised);
     for inst in cx.graph.insts.iter().filter(|i| !is_leaf(&i.op) && realised[i.results[0].0 as usize]) {
         match inst.op {
-            Op::Scan { .. } => grouper.assign_scan(inst),
+            Op::Scan { .. } => grouper.assign_all(inst, Root::Scan),
+            Op::Attention { .. } => grouper.assign_all(inst, Root::Attention),
+            Op::AttentionGrad { .. } => grouper.assign_all(inst, Root::AttentionGrad),
+            Op::AttentionBiasGrad { .. } => grouper.assign_all(inst, Root::AttentionBiasGrad),
             _ => grouper.assign(inst.results[0]),
         }
     }
@@ -173,6 +187,9 @@ pub fn own_kernel(op: &Op) -> bool {
             | Op::ScatterAdd { .. }
             | Op::ScatterAddAlong { .. }
             | Op::CumSum { .. }
+            | Op::Attention { .. }
+            | Op::AttentionGrad { .. }
+            | Op::AttentionBiasGrad { .. }
             | Op::Scan { .. }
     )
 }

@@ -1,5 +1,6 @@
 //! One function per root: opens the loops of its iteration space and asks the [`Emitter`] for what it stores.
 
+mod attention;
 mod columns;
 mod contract;
 mod conv;
@@ -55,6 +56,9 @@ pub fn build(
         Root::WeightGrad => weight_grad::build(&mut emitter, &site),
         Root::ScatterAdd => scatter::build(&mut emitter, &site),
         Root::CumSum => cumsum::build(&mut emitter, &site),
+        Root::Attention => attention::build(&mut emitter, &site),
+        Root::AttentionGrad => attention::backward::build(&mut emitter, &site),
+        Root::AttentionBiasGrad => attention::bias::build(&mut emitter, &site),
         Root::Scan => unreachable!("a scan is a loop of kernels"),
     }
     emitter.b.finish(name(cx, group))
@@ -135,6 +139,9 @@ fn name(cx: &Context, group: &Group) -> String {
         Root::WeightGrad => "conv_weight_grad",
         Root::ScatterAdd => "scatter_add",
         Root::CumSum => "cumsum",
+        Root::Attention => "attention",
+        Root::AttentionGrad => "attention_grad",
+        Root::AttentionBiasGrad => "attention_bias_grad",
         Root::Scan => "scan",
     };
     let layer = inst.origin.layer.as_deref().unwrap_or("");

@@ -2,8 +2,9 @@
 //!
 //! Afterwards: dots are `[batch] M K × K N` (the left one may lie as `K M`), convolutions are valid and without adjoint in
 //! x, a weight gradient has a leading axis of slices, reductions alternate between kept and reduced axes and are split where
-//! they are long and few, arg-reductions are reductions, sorting counts. Everything that depends on shapes only, and so on bits, is decided here.
+//! they are long and few, arg-reductions are reductions, sorting counts, attention has its keys crossed ([`attention`]). Everything that depends on shapes only, and so on bits, is decided here.
 
+pub mod attention;
 mod conv;
 mod dot;
 mod invariant;
@@ -32,6 +33,7 @@ pub fn legalize(graph: &Graph) -> Result<Graph, Diagnostic> {
         origin: Origin::default(),
         masks: HashMap::new(),
         padded: HashMap::new(),
+        crossed: HashMap::new(),
     };
     for inst in &graph.insts {
         legal.inst(inst)?;
@@ -50,6 +52,8 @@ struct Legalizer<'a> {
     masks: HashMap<Value, Value>,
     /// What was padded with zeros, by value and pads.
     padded: HashMap<(Value, Vec<Pad>), Value>,
+    /// Keys and values with the last two axes exchanged.
+    crossed: HashMap<Value, Value>,
 }
 
 impl Legalizer<'_> {
@@ -61,6 +65,9 @@ impl Legalizer<'_> {
             Op::Sort { axis, descending } => self.sort(args[0], axis, descending).to_vec(),
             Op::TopK { k } => self.top_k(args[0], k).to_vec(),
             Op::Scan { .. } => self.scan(inst, &args)?,
+            Op::Attention { ref scores } => self.attention(scores, &args),
+            Op::AttentionGrad { ref scores } => self.attention_grad(scores, &args),
+            Op::AttentionBiasGrad { ref scores } => vec![self.attention_bias_grad(scores, &args)],
             _ => vec![self.rewrite(inst, &args)?],
         };
         for (value, result) in inst.results.iter().zip(results) {
@@ -104,9 +111,6 @@ impl Legalizer<'_> {
                 let y_adj = self.shared_pad(inst.args[1], args[1]);
                 self.conv_weight_grad(args[0], y_adj, window, *groups)
             }
-            Op::Attention { .. } | Op::AttentionGrad { .. } | Op::AttentionBiasGrad { .. } => {
-                return Err(error::no_kernel(inst));
-            }
             Op::Composite { .. } | Op::Scan { .. } | Op::Grad => return Err(error::no_kernel(inst)),
             op => self.push(op.clone(), args, ty),
         })
@@ -124,7 +128,15 @@ impl Legalizer<'_> {
         if result == DType::U8 && (computes || to_u8 || matches!(inst.op, Op::Iota { .. })) {
             return Err(error::unsupported_dtype(DType::U8, inst));
         }
-        let contracts = matches!(inst.op, Op::Conv { .. } | Op::ConvInputGrad { .. } | Op::ConvWeightGrad { .. });
+        let contracts = matches!(
+            inst.op,
+            Op::Conv { .. }
+                | Op::ConvInputGrad { .. }
+                | Op::ConvWeightGrad { .. }
+                | Op::Attention { .. }
+                | Op::AttentionGrad { .. }
+                | Op::AttentionBiasGrad { .. }
+        );
         if contracts && result != DType::F32 {
             return Err(error::unsupported_dtype(result, inst));
         }

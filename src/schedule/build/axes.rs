@@ -34,7 +34,10 @@ impl Builder {
 
     fn bind(&mut self, axis: Axis, var: Var, step: usize, role: Role) {
         let whole = (axis.size as usize).is_multiple_of(step);
-        let extent = if whole { Extent::Fixed(step) } else { Extent::Block(var) };
+        self.bind_blocks(axis, var, if whole { Extent::Fixed(step) } else { Extent::Block(var) }, role);
+    }
+
+    fn bind_blocks(&mut self, axis: Axis, var: Var, extent: Extent, role: Role) {
         self.bindings.insert(axis, Binding { var: Some(var), role, extent, depth: self.scopes.len() - 1 });
     }
 
@@ -52,20 +55,51 @@ impl Builder {
             return inits.to_vec();
         }
         let (lo, hi) = (Index::Const(0), Index::Const(axis.size));
-        self.head(axis, step, role, inits, lo, hi)
+        let var = self.var();
+        self.bind(axis, var, step, role);
+        self.head(var, step, inits, lo, hi)
     }
 
     /// Opens a loop over the points of an axis that lie in `lo..hi`, expressions of axes around it.
     pub fn begin_within(&mut self, axis: Axis, lo: &Lin, hi: &Lin, inits: &[Value]) -> Vec<Value> {
-        self.scopes.push(Scope::default());
-        let lo = Index::Max(Box::new(Index::Const(0)), Box::new(self.expr(lo)));
-        let hi = Index::Min(Box::new(Index::Const(axis.size)), Box::new(self.expr(hi)));
-        self.head(axis, 1, Role::Point, inits, lo, hi)
+        self.begin_between(
+            axis,
+            1,
+            Role::Point,
+            &[Lin::default(), lo.clone()],
+            &[Lin::constant(axis.size), hi.clone()],
+            inits,
+        )
     }
 
-    fn head(&mut self, axis: Axis, step: usize, role: Role, inits: &[Value], lo: Index, hi: Index) -> Vec<Value> {
+    /// Opens a loop from the largest of `lo` up to the least of `hi`, all expressions of axes around it, in blocks of
+    /// `step`.
+    pub fn begin_between(
+        &mut self,
+        axis: Axis,
+        step: usize,
+        role: Role,
+        lo: &[Lin],
+        hi: &[Lin],
+        inits: &[Value],
+    ) -> Vec<Value> {
+        self.scopes.push(Scope::default());
+        let known = |lins: &[Lin]| lins.iter().all(|l| l.terms.is_empty());
+        let least = hi.iter().map(|l| l.constant).min();
+        let is_all = known(lo) && known(hi) && lo.iter().all(|l| l.constant <= 0) && least == Some(axis.size);
+        if is_all && axis.size as usize <= step {
+            self.whole(axis, role);
+            return inits.to_vec();
+        }
+        let most = lo.iter().map(|l| self.expr(l)).reduce(|a, b| Index::Max(Box::new(a), Box::new(b)));
+        let least = hi.iter().map(|l| self.expr(l)).reduce(|a, b| Index::Min(Box::new(a), Box::new(b)));
+        let (lo, hi) = (most.unwrap_or(Index::Const(0)), least.unwrap_or(Index::Const(axis.size)));
         let var = self.var();
-        self.bind(axis, var, step, role);
+        self.bind_blocks(axis, var, if step == 1 { Extent::Fixed(1) } else { Extent::Block(var) }, role);
+        self.head(var, step, inits, lo, hi)
+    }
+
+    fn head(&mut self, var: Var, step: usize, inits: &[Value], lo: Index, hi: Index) -> Vec<Value> {
         let inner: Vec<Value> = inits.iter().map(|v| self.fresh_like(*v)).collect();
         let carries = inits.iter().copied().zip(inner.iter().copied()).collect();
         self.scope().head = Some(Head { var, lo, hi, step, carries });

@@ -53,9 +53,10 @@ impl<'a> Grouper<'a> {
         self.group_of.insert(value, at);
     }
 
-    pub fn assign_scan(&mut self, inst: &Inst) {
+    /// A group of its own for all results of an operation.
+    pub fn assign_all(&mut self, inst: &Inst, root: Root) {
         let reads = inst.args.iter().copied().collect();
-        self.groups.push(Group { root: Root::Scan, values: inst.results.clone(), reads, space: 0, columns: None });
+        self.groups.push(Group { root, values: inst.results.clone(), reads, space: 0, columns: None });
         self.group_of.extend(inst.results.iter().map(|r| (*r, self.groups.len() - 1)));
     }
 
@@ -124,6 +125,7 @@ impl<'a> Grouper<'a> {
         match group.root {
             Root::Rows { rows, cols } => size == rows || size == rows * cols && is_parallel(rows, cols),
             Root::ScatterAdd | Root::CumSum | Root::Scan => false,
+            Root::Attention | Root::AttentionGrad | Root::AttentionBiasGrad => false,
             _ => group.space == size || group.values.first().is_some_and(|v| self.cx.elements(*v) == size),
         }
     }

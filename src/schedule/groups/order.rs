@@ -13,6 +13,9 @@ pub fn finish(cx: &Context, mut groups: Vec<Group>, group_of: HashMap<Value, usi
         group.reads = probes.iter().flat_map(|p| &p.log).filter_map(|a| a.leaf).collect();
         group.reads.retain(|v| !group.values.contains(v));
         stored.extend(group.reads.iter().filter(|v| group_of.contains_key(v)));
+        if group.root.keeps_scratch() {
+            stored.extend(&group.values);
+        }
     }
     let mut edges = Edges::of(&groups, &group_of);
     let in_place = take_over(cx, &groups, &probes, &group_of, &mut edges);
@@ -61,7 +64,7 @@ fn is_output(cx: &Context, value: Value) -> bool {
 }
 
 fn reads_own_elements(cx: &Context, group: &Group, probes: &[Probe], new: Value, old: Value) -> bool {
-    if matches!(group.root, Root::ScatterAdd | Root::CumSum | Root::Scan) {
+    if matches!(group.root, Root::ScatterAdd | Root::CumSum | Root::Scan) || group.root.keeps_scratch() {
         return false;
     }
     group.values.iter().zip(probes).all(|(member, probe)| {

@@ -82,6 +82,9 @@ fn demanded(cx: &Context, value: Value, realised: &[bool], cost: usize) -> bool 
             (Op::Dot { .. } | Op::Conv { .. } | Op::ConvWeightGrad { .. }, _) => {
                 cost > 0 || !is_strided(cx, value, realised, position == 1)
             }
+            (Op::Attention { .. } | Op::AttentionGrad { .. } | Op::AttentionBiasGrad { .. }, _) => {
+                attention_demands(cx, &user.op, position, value, realised, cost)
+            }
             (Op::WindowSum { .. } | Op::WindowArgMax { .. } | Op::WindowGather { .. }, 0) => cost > 0,
             (Op::Take { .. } | Op::TakeAlong { .. }, 0) => cost > 0,
             (Op::WindowScatter { .. }, 0) | (Op::WindowSumGrad { .. }, 0) => cost > 2,
@@ -95,6 +98,36 @@ fn demanded(cx: &Context, value: Value, realised: &[bool], cost: usize) -> bool 
     })
 }
 
+/// Operands of attention's products lie in memory, and those on the right side row by row. Masks and biases are computed
+/// element by element in its kernels.
+fn attention_demands(cx: &Context, op: &Op, position: usize, value: Value, realised: &[bool], cost: usize) -> bool {
+    let (scores, right) = match op {
+        Op::Attention { scores } => (scores, vec![1, 2]),
+        Op::AttentionGrad { scores } => {
+            let behind = scores.arguments();
+            (scores, vec![0, 1, 2, behind + 1, behind + 3])
+        }
+        Op::AttentionBiasGrad { scores } => (scores, vec![1, 2]),
+        _ => return false,
+    };
+    let is_operand = position < 3 || [1, 3].contains(&position.wrapping_sub(scores.arguments()));
+    is_operand && (cost > 0 || !is_strided(cx, value, realised, right.contains(&position)))
+}
+
+/// Masks, biases and dropped weights: an attention reads them element by element, next to whole products.
+fn is_absorbed(cx: &Context, value: Value) -> bool {
+    let absorbs = |user: &Inst| {
+        let (Op::Attention { scores } | Op::AttentionGrad { scores } | Op::AttentionBiasGrad { scores }) = &user.op
+        else {
+            return false;
+        };
+        let own = user.args.iter().enumerate().filter(|(_, a)| **a == value);
+        own.into_iter().all(|(position, _)| (3..scores.arguments()).contains(&position))
+    };
+    let mut users = cx.users(value).peekable();
+    users.peek().is_some() && users.all(absorbs)
+}
+
 /// Whether a value is one buffer read with fixed strides, none of them 0 (but for a batch), and along its last axis one
 /// after the other if `rows`.
 fn is_strided(cx: &Context, value: Value, realised: &[bool], rows: bool) -> bool {
@@ -104,7 +137,7 @@ fn is_strided(cx: &Context, value: Value, realised: &[bool], rows: bool) -> bool
     let axes = place(cx.shape(value)).0;
     let stride = |axis: &Axis| if axis.size == 1 { Some(1) } else { read.at.coefficient(*axis) };
     let contiguous = axes.last().is_none_or(|axis| stride(axis) == Some(1));
-    plain && axes.iter().skip(usize::from(axes.len() > 2)).all(|a| stride(a) != Some(0)) && (contiguous || !rows)
+    plain && axes.iter().skip(axes.len().saturating_sub(2)).all(|a| stride(a) != Some(0)) && (contiguous || !rows)
 }
 
 /// A buffer saves more work than its traffic costs.
@@ -112,17 +145,26 @@ fn worthwhile(cx: &Context, value: Value, cost: usize) -> bool {
     if cost <= 2 {
         return false;
     }
+    if is_absorbed(cx, value) {
+        return cost > ABSORBED && cx.elements(value) <= LARGE_MASK;
+    }
     let users = cx.users(value).count();
-    users > 1 || cost > 400 || is_expanded(cx, value, cx.elements(value))
+    users > 1 || cost > 400 || is_expanded(cx, value, cost, cx.elements(value))
 }
 
+/// What attention computes for each score without noticing; and the most elements that a mask or bias of a higher cost
+/// may have to get a buffer, which must not grow with the square of the length.
+const ABSORBED: usize = 30;
+const LARGE_MASK: usize = 1 << 20;
+
 /// Some reader repeats it many times over.
-fn is_expanded(cx: &Context, value: Value, elements: usize) -> bool {
+fn is_expanded(cx: &Context, value: Value, cost: usize, elements: usize) -> bool {
     cx.users(value).any(|user| {
         let result = user.results[0];
         match user.op {
+            Op::Broadcast { .. } if cost <= ABSORBED && is_absorbed(cx, result) => false,
             Op::Broadcast { .. } => cx.elements(result) >= 4 * elements,
-            Op::Reshape { .. } => is_expanded(cx, result, elements),
+            Op::Reshape { .. } => is_expanded(cx, result, cost, elements),
             _ => false,
         }
     })

@@ -134,7 +134,7 @@ fn result_cost([m, n, count]: [usize; 3], rows: usize, vectors: usize, lanes: us
 }
 
 /// Two multiply-adds and two loads a cycle; a chain of four cycles must be covered; lines of B come from further away.
-fn tile_cost(rows: usize, vectors: usize) -> f64 {
+pub fn tile_cost(rows: usize, vectors: usize) -> f64 {
     let products = (rows * vectors) as f64 / 2.0;
     let loads = (rows + vectors) as f64 / 2.0 + vectors as f64 / 4.0;
     products.max(loads).max(4.0) + 0.2
