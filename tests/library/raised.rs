@@ -3,11 +3,14 @@
 use super::model;
 use super::values::floats;
 use nnc::autodiff::expand_grads;
+use nnc::lane::Target;
 use nnc::lower;
 use nnc::ops::Op;
 use nnc::ops::Scores;
 use nnc::ops::dim::Bindings;
 use nnc::opt::raise::raise;
+use nnc::passes::{self, GRAD, OPT};
+use nnc::schedule::{Options, plan};
 use nnc::tensor::Graph;
 use nnc::tensor::data::{Data, Tensor};
 use nnc::tensor::interp::{self, Precision};
@@ -212,3 +215,37 @@ fn scales_that_turn_a_mask_round() {
     let graph = program("", "softmax(where(s, q @ transpose(k), -inf) * -1.0) @ v", "q, k, v");
     assert!(!raise(graph).insts.iter().any(|inst| matches!(inst.op, Op::Attention { .. })));
 }
+
+/// Bytes that a plan needs for attention over so many positions, with its gradients.
+fn planned_bytes(length: usize, options: &str) -> usize {
+    let options = options.replace("(Q)", &format!("({length})"));
+    let x = format!("f32[1, 2, {length}, 16]");
+    let text = format!(
+        "model M() {{
+  fn forward(q: {x}, k: {x}, v: {x}, m: bool[1, {length}]) {{
+    let y = attention(q, k, v{options})
+    let g = grad(sum(y * y), wrt: [q, k, v])
+    (a: g[0], b: g[1], c: g[2])
+  }}
+}}"
+    );
+    let graph = model(&text).functions.into_iter().next().expect("a function");
+    let graph = lower::bind(&graph, &Bindings::new()).expect("all dimensions are known");
+    let graph = passes::run(graph, GRAD).and_then(|g| passes::run(g, OPT)).expect("it compiles");
+    plan(&graph, &Options { target: Target::AVX2 }).expect("it has a plan").arena_bytes
+}
+
+#[test]
+fn memory_grows_with_the_length_and_not_with_its_square() {
+    for options in ["", ", causal: true", ", mask: padding(m)", ", mask: padding(m), causal: true", WINDOW] {
+        let bytes = [512, 1024, 2048, 4096].map(|length| planned_bytes(length, options));
+        for pair in bytes.windows(2) {
+            assert!(pair[1] <= pair[0] * 21 / 10, "{options}: {bytes:?}");
+        }
+        // The scores of two heads alone would be 128 MiB.
+        assert!(bytes[3] < 16 << 20, "{options}: {bytes:?}");
+    }
+}
+
+/// A mask and a bias that are computed where they are read.
+const WINDOW: &str = ", mask: abs(range(Q)[_, :] - range(Q)[:, _]) < 100, bias: alibi(2, range(Q), range(Q))";

@@ -12,14 +12,18 @@ pub fn realise(cx: &Context) -> Vec<bool> {
     let outputs: HashSet<Value> = cx.outputs().collect();
     let mut realised = vec![false; cx.graph.types.len()];
     let mut costs = vec![0; cx.graph.types.len()];
+    // Follows from the place of an element alone.
+    let mut of_places = vec![false; cx.graph.types.len()];
     for inst in &cx.graph.insts {
         for result in &inst.results {
             let at = result.0 as usize;
             costs[at] = cost(inst, &costs);
+            of_places[at] = !own_buffer(&inst.op) && inst.args.iter().all(|a| of_places[a.0 as usize]);
+            let cheap = of_places[at] && costs[at] <= PLACES;
             realised[at] = own_buffer(&inst.op)
                 || outputs.contains(result)
                 || demanded(cx, *result, &realised, costs[at])
-                || worthwhile(cx, *result, costs[at]);
+                || !cheap && worthwhile(cx, *result, costs[at]);
             if realised[at] {
                 costs[at] = 0;
             }
@@ -152,6 +156,8 @@ fn worthwhile(cx: &Context, value: Value, cost: usize) -> bool {
     users > 1 || cost > 400 || is_expanded(cx, value, cost, cx.elements(value))
 }
 
+/// Masks and distances of places that cost no more are faster made than read.
+const PLACES: usize = 12;
 /// What attention computes for each score without noticing; and the most elements that a mask or bias of a higher cost
 /// may have to get a buffer, which must not grow with the square of the length.
 const ABSORBED: usize = 30;
