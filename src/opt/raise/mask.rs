@@ -23,7 +23,7 @@ pub struct Sides {
 impl Mask {
     pub fn of(p: &dyn Program, value: Value, sides: &Sides) -> Mask {
         let shape = p.shape(value).to_vec();
-        let all = split(p, Placed { value, axes: (0..shape.len()).collect() }, sides);
+        let all = split(p, Placed { value, axes: (0..shape.len()).collect() });
         let causal = all.iter().any(|part| is_causal(p, part, sides, &shape));
         let says_something = |part: &Placed| {
             !is_causal(p, part, sides, &shape) && !matches!(p.splat(part.value), Some(Literal::Bool(true)))
@@ -43,16 +43,16 @@ impl Mask {
 }
 
 /// The parts of a conjunction, seen through broadcasts.
-fn split(p: &dyn Program, at: Placed, sides: &Sides) -> Vec<Placed> {
+fn split(p: &dyn Program, at: Placed) -> Vec<Placed> {
     let inst = p.def(at.value);
     match &inst.op {
         Op::Binary(Binary::And) => {
-            let part = |value: &Value| split(p, Placed { value: *value, axes: at.axes.clone() }, sides);
+            let part = |value: &Value| split(p, Placed { value: *value, axes: at.axes.clone() });
             inst.args.iter().flat_map(part).collect()
         }
         Op::Broadcast { axes, .. } => {
             let axes = axes.iter().map(|axis| at.axes[*axis]).collect();
-            split(p, Placed { value: inst.args[0], axes }, sides)
+            split(p, Placed { value: inst.args[0], axes })
         }
         _ => vec![at],
     }

@@ -19,6 +19,7 @@ use crate::schedule::build::{Extents, ONE, Role};
 use crate::schedule::legalize::attention::{KEYS, QUERIES};
 use crate::tensor::Value;
 use crate::tile::{self, Extent, FoldOp, Map, StoreMode, TileOp};
+use std::slice::from_ref;
 
 pub fn build(emitter: &mut Emitter, site: &Site) {
     let mut scene = Scene::new(emitter, site);
@@ -27,7 +28,7 @@ pub fn build(emitter: &mut Emitter, site: &Site) {
     let i = scene.b_axis(scene.sizes.queries);
     let (height, _) = scene.tile(width, scene.sizes.keys);
     let ends = [block.clone().offset(QUERIES as i64), Lin::constant(i.size)];
-    scene.emitter.b.begin_between(i, height, Role::Rows, &[block.clone()], &ends, &[]);
+    scene.emitter.b.begin_between(i, height, Role::Rows, from_ref(&block), &ends, &[]);
     let limit = scene.limit(&block.offset(QUERIES as i64));
     forward(&mut scene, i, &limit);
     scene.emitter.b.end(&[]);
@@ -101,7 +102,7 @@ struct Keys {
 impl Keys {
     /// Opens a loop over them.
     fn begin(&self, scene: &mut Scene, j: Axis, step: usize, role: Role, inits: &[tile::Value]) -> Vec<tile::Value> {
-        scene.emitter.b.begin_between(j, step, role, &[self.first.clone()], &self.ends, inits)
+        scene.emitter.b.begin_between(j, step, role, from_ref(&self.first), &self.ends, inits)
     }
 }
 

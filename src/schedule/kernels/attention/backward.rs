@@ -15,6 +15,7 @@ use crate::schedule::index::{Axis, Coord, Lin};
 use crate::schedule::legalize::attention::{BLOCK, QUERIES, slices};
 use crate::tensor::Value;
 use crate::tile::{self, Map};
+use std::slice::from_ref;
 
 /// Numbers of results.
 const Q_ADJ: usize = 0;
@@ -126,7 +127,7 @@ impl Pass<'_, '_> {
     fn adjoints(&mut self, i: Axis, first: &Lin) {
         let width = self.scene.tile(QUERIES, self.scene.sizes.keys).1;
         let (j, ends) = (self.scene.b_axis(self.scene.sizes.keys), self.seen_ends(first));
-        self.scene.emitter.b.begin_between(j, width, Role::Cols, &[self.block.key.clone()], &ends, &[]);
+        self.scene.emitter.b.begin_between(j, width, Role::Cols, from_ref(&self.block.key), &ends, &[]);
         let weight = self.weight(i, j);
         let kept = self.scene.kept(weight, i, j);
         self.scene.store(WEIGHTS, &self.scratch(WEIGHTS, i, j), kept);

@@ -9,6 +9,7 @@ use crate::schedule::eval::Emitter;
 use crate::schedule::index::{Axis, Coord, Lin};
 use crate::schedule::legalize::attention::QUERIES;
 use crate::tile::Map;
+use std::slice::from_ref;
 
 pub fn build(emitter: &mut Emitter, site: &Site) {
     let mut scene = Scene::new(emitter, site);
@@ -24,7 +25,7 @@ pub fn build(emitter: &mut Emitter, site: &Site) {
     let ends = [first.clone().offset(QUERIES as i64), Lin::constant(all as i64)];
     let (height, width) = scene.tile(QUERIES.min(all), scene.sizes.keys);
     let i = scene.b_axis(all);
-    scene.emitter.b.begin_between(i, height, Role::Rows, &[first.clone()], &ends, &[]);
+    scene.emitter.b.begin_between(i, height, Role::Rows, from_ref(&first), &ends, &[]);
     let limit = scene.limit(&first.offset(QUERIES as i64));
     seen(&mut scene, i, width, &limit, &summed);
     if let [_, end] = &limit[..] {
