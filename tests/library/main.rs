@@ -5,6 +5,7 @@ mod codes;
 mod ctc;
 mod definitions;
 mod generate;
+mod kernels;
 mod loops;
 mod raised;
 mod recurrent;

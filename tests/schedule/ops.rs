@@ -445,3 +445,25 @@ fn what_has_no_kernel_is_an_error() {
     graph.output("y", RESULT, x);
     assert_eq!(nnc::schedule::plan(&graph, &options).unwrap_err().code.0, 900);
 }
+
+#[test]
+fn large_values_take_the_place_of_what_they_are_made_of() {
+    let (rows, cols) = (9, 32_000);
+    let program = case(&[&[rows, 3], &[3, cols], &[rows, cols]], |b, x| {
+        let shape = [rows, cols];
+        let op = Op::Dot { lhs_batch: vec![], rhs_batch: vec![], lhs_contract: vec![1], rhs_contract: vec![0] };
+        let logits = b.op(op.clone(), &[x[0], x[1]], f32s(&shape));
+        let top = b.reduce(Reduce::Max, logits, &[1]);
+        let top = b.broadcast(top, &shape, &[0]);
+        let away = b.sub(logits, top);
+        let e = b.unary(Unary::Exp, away);
+        let sum = b.sum(e, &[1]);
+        let sum = b.broadcast(sum, &shape, &[0]);
+        let weights = b.div(e, sum);
+        let product = b.mul(weights, x[2]);
+        let back = Op::Dot { lhs_batch: vec![], rhs_batch: vec![], lhs_contract: vec![0], rhs_contract: vec![0] };
+        vec![b.op(back, &[x[0], weights], f32s(&[3, cols])), b.sum(product, &[1])]
+    });
+    let (values, result) = (4 * rows * cols, 4 * 3 * cols);
+    assert!(program.arena_bytes < values + result + 4096, "{program}");
+}

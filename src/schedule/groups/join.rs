@@ -182,7 +182,9 @@ impl<'a> Grouper<'a> {
         let group = &self.groups[at];
         let cost: usize = group.values.iter().map(|v| self.costs[v.0 as usize]).sum();
         let whole = group.columns.is_none() && group.space == rows * cols;
-        group.root == Root::Map && whole && is_parallel(rows, cols) && (cols <= 64 || cost <= 12)
+        // What it picks from may be needed for no longer than that.
+        let waits = group.values.iter().any(|v| realise::picks_few(self.cx, *v));
+        group.root == Root::Map && !waits && whole && is_parallel(rows, cols) && (cols <= 64 || cost <= 12)
     }
 }
 

@@ -1,7 +1,8 @@
 //! What each group stores, which inputs are overwritten in place, and the order of launches.
 
 use super::parts::probe_parts;
-use super::{Group, Grouping, Probe, Root, is_leaf, own_kernel};
+use super::{Group, Grouping, Probe, Root, is_leaf, own_kernel, place};
+use crate::ops::Op;
 use crate::schedule::context::Context;
 use crate::tensor::Value;
 use std::collections::{BTreeSet, HashMap};
@@ -18,7 +19,7 @@ pub fn finish(cx: &Context, mut groups: Vec<Group>, group_of: HashMap<Value, usi
         }
     }
     let mut edges = Edges::of(&groups, &group_of);
-    let in_place = take_over(cx, &groups, &probes, &group_of, &mut edges);
+    let in_place = take_over(cx, (&groups, &probes), (&group_of, &stored), &mut edges);
     let order = edges.order();
     let rank: HashMap<usize, usize> = order.iter().enumerate().map(|(new, old)| (*old, new)).collect();
     let group_of = group_of.into_iter().map(|(v, g)| (v, rank[&g])).collect();
@@ -32,17 +33,19 @@ fn probes(cx: &Context, group: &Group, realised: &[bool]) -> Vec<Probe> {
     group.values.iter().map(|member| probe_parts(cx, *member, realised, &here(*member))).collect()
 }
 
-/// Updates that can be written over the old value: its other readers come before, and the kernel itself reads only
-/// the element that it is about to write.
+/// A buffer from this size on is worth looking for one to take over.
+const LARGE: usize = 1 << 20;
+
+/// Updates that can be written over the old value, and large values over one that nobody needs any more: its other
+/// readers come before, and the kernel itself reads only the element that it is about to write.
 fn take_over(
     cx: &Context,
-    groups: &[Group],
-    probes: &[Vec<Probe>],
-    group_of: &HashMap<Value, usize>,
+    (groups, probes): (&[Group], &[Vec<Probe>]),
+    (group_of, stored): (&HashMap<Value, usize>, &BTreeSet<Value>),
     edges: &mut Edges,
 ) -> HashMap<Value, Value> {
     let mut taken = HashMap::new();
-    for &(new, old) in &cx.updates {
+    for (new, old) in cx.updates.iter().copied().chain(successors(cx, groups, stored)) {
         let Some(&at) = group_of.get(&new) else { continue };
         let same = cx.ty(new) == cx.ty(old) && !taken.contains_key(&new) && !taken.values().any(|v| *v == old);
         if !same || is_output(cx, old) || !reads_own_elements(cx, &groups[at], &probes[at], new, old) {
@@ -63,14 +66,32 @@ fn is_output(cx: &Context, value: Value) -> bool {
     cx.outputs().any(|v| v == value)
 }
 
+/// Pairs of large values of which one kernel stores the first and reads the second.
+fn successors(cx: &Context, groups: &[Group], stored: &BTreeSet<Value>) -> Vec<(Value, Value)> {
+    let is_large = |v: &&Value| stored.contains(v) && cx.ty(**v).bytes() >= LARGE && !is_output(cx, **v);
+    let of_group = |group: &Group| {
+        let old: Vec<Value> = group.reads.iter().filter(is_large).copied().collect();
+        let new: Vec<Value> = group.values.iter().filter(is_large).copied().collect();
+        new.into_iter().flat_map(move |new| old.clone().into_iter().map(move |old| (new, old)))
+    };
+    groups.iter().flat_map(of_group).collect()
+}
+
 fn reads_own_elements(cx: &Context, group: &Group, probes: &[Probe], new: Value, old: Value) -> bool {
     if matches!(group.root, Root::ScatterAdd | Root::CumSum | Root::Scan) || group.root.keeps_scratch() {
         return false;
     }
     group.values.iter().zip(probes).all(|(member, probe)| {
         let mut reads = probe.log.iter().filter(|a| a.leaf == Some(old)).peekable();
-        let elementwise = !own_kernel(cx.op(*member)) && probe.elements == cx.elements(new);
-        reads.peek().is_none() || elementwise && reads.all(|a| !a.guarded && a.at == probe.own)
+        let own = match (cx.op(*member), &group.root) {
+            // A row is reduced before anything is stored in it.
+            (Op::Reduce { .. }, Root::Rows { .. }) => place(cx.shape(cx.arg(*member, 0))).1.flat,
+            _ if own_kernel(cx.op(*member)) || probe.elements != cx.elements(new) => {
+                return reads.peek().is_none();
+            }
+            _ => probe.own.clone(),
+        };
+        reads.all(|a| !a.guarded && a.at == own)
     })
 }
 

@@ -21,6 +21,7 @@ pub fn realise(cx: &Context) -> Vec<bool> {
             of_places[at] = !own_buffer(&inst.op) && inst.args.iter().all(|a| of_places[a.0 as usize]);
             let cheap = of_places[at] && costs[at] <= PLACES;
             realised[at] = own_buffer(&inst.op)
+                || picks_few(cx, *result)
                 || outputs.contains(result)
                 || demanded(cx, *result, &realised, costs[at])
                 || !cheap && worthwhile(cx, *result, costs[at]);
@@ -76,6 +77,11 @@ fn weight(op: &Op) -> usize {
 fn own_buffer(op: &Op) -> bool {
     let window = matches!(op, Op::WindowSum { .. } | Op::WindowArgMax { .. } | Op::WindowGather { .. });
     is_leaf(op) || own_kernel(op) || window
+}
+
+/// A few elements of a large value: whoever needs them then need not keep all of it.
+pub fn picks_few(cx: &Context, value: Value) -> bool {
+    matches!(cx.op(value), Op::TakeAlong { .. }) && cx.elements(value) * 64 <= cx.elements(cx.arg(value, 0))
 }
 
 /// Readers that need it in memory.

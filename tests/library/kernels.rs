@@ -1,0 +1,75 @@
+//! How many kernels the library's rows of numbers take: softmax, norms and cross-entropy are one each way.
+
+use super::model;
+use nnc::lane::Target;
+use nnc::lower;
+use nnc::ops::dim::Bindings;
+use nnc::passes::{self, GRAD, OPT};
+use nnc::schedule::{Item, Options, StepProgram, plan};
+
+/// The plan of a model's `forward`.
+fn planned(members: &str, params: &str, body: &str) -> StepProgram {
+    let text = format!("model M() {{\n  {members}\n  fn forward({params}) {{\n    {body}\n  }}\n}}\n");
+    let graph = model(&text).functions.into_iter().next().expect("a function");
+    let graph = lower::bind(&graph, &Bindings::new()).expect("all dimensions are known");
+    let graph = passes::run(graph, GRAD).and_then(|g| passes::run(g, OPT)).expect("it compiles");
+    plan(&graph, &Options { target: Target::AVX2 }).expect("it has a plan")
+}
+
+/// The kernels in the order of their launches.
+fn kernels(members: &str, params: &str, body: &str) -> Vec<String> {
+    let program = planned(members, params, body);
+    let name = |item: &Item| match item {
+        Item::Launch(launch) => program.kernels[launch.kernel].name.clone(),
+        Item::Loop(_) => panic!("no loops here"),
+    };
+    program.items.iter().map(name).collect()
+}
+
+#[track_caller]
+fn check(members: &str, params: &str, body: &str, expected: &[&str]) {
+    assert_eq!(kernels(members, params, body), expected, "{body}");
+}
+
+/// Forwards, and with the gradient of what a matrix makes of y.
+#[track_caller]
+fn check_both(members: &str, y: &str, rows: &str) {
+    let params = "x: f32[96, 200], w: f32[96, 200], m: f32[200, 24]";
+    check(members, params, y, &[rows]);
+    let both = format!("let y = {y}\n    let z = y @ m\n    (y: y, g: grad(sum(z * z), wrt: x))");
+    check(members, params, &both, &[rows, "dot", "transpose", "dot", rows]);
+}
+
+#[test]
+fn softmax() {
+    for y in ["softmax(x)", "log_softmax(x)", "masked_softmax(x, w > 0.0)"] {
+        check_both("", y, "rows");
+    }
+}
+
+#[test]
+fn norms() {
+    for norm in ["LayerNorm()", "RmsNorm()"] {
+        check_both(&format!("norm = {norm}"), "norm(x)", "norm_rows");
+    }
+}
+
+#[test]
+fn cross_entropy() {
+    let params = "x: f32[96, 200], labels: i32[96]";
+    check("", params, "cross_entropy(x, labels)", &["rows", "take", "rows"]);
+    let both = "let l = cross_entropy(x, labels)\n    (l: l, g: grad(l, wrt: x))";
+    check("", params, both, &["rows", "take", "rows"]);
+}
+
+#[test]
+fn a_large_vocabulary_has_its_logits_once() {
+    let (rows, width, vocabulary) = (64, 8, 32_000);
+    let params = format!("h: f32[{rows}, {width}], w: f32[{width}, {vocabulary}], labels: i32[{rows}]");
+    let body = "let l = cross_entropy(h @ w, labels)\n    let g = grad(l, wrt: [h, w])\n    (l: l, h: g[0], w: g[1])";
+    let program = planned("", &params, body);
+    let (logits, weights) = (4 * rows * vocabulary, 4 * width * vocabulary);
+    // The logits, the gradient of the weights, which is a result, and the rows.
+    let most = logits + weights + logits / 50;
+    assert!(program.arena_bytes <= most, "{} bytes, {most} expected\n{program}", program.arena_bytes);
+}
