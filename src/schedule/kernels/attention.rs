@@ -158,13 +158,13 @@ fn values(
     let acc = keys.begin(scene, j, k_step(KEYS), Role::Cols, &[init])[0];
     let sides = Sides {
         a_at: scene.scratch(2, i, j, &keys.first),
-        b_at: scene.key(scene.args[2], &j.lin(), &d.lin()),
+        b_at: vec![scene.key(scene.args[2], &j.lin(), &d.lin())],
         rows: i,
         inner: j,
         a_transposed: false,
     };
-    let sum = contract(scene.emitter, acc, &[scene.results[2], scene.args[2]], &sides);
-    let sum = scene.emitter.b.end(&[sum])[0];
+    let sum = contract(scene.emitter, &[acc], &[scene.results[2], scene.args[2]], &sides);
+    let sum = scene.emitter.b.end(&sum)[0];
     let sum = finish(scene, sum);
     scene.store(0, &at, sum);
     scene.emitter.b.end(&[]);
@@ -383,9 +383,9 @@ impl<'e, 'a> Scene<'e, 'a> {
         let zero = self.emitter.b.constant(ZERO, DType::F32, extents);
         let acc = self.emitter.b.begin(d, k_step(size), Role::Cols, &[zero])[0];
         let (a_at, b_at) = (self.of_query(a, i, d), self.key(b, &d.lin(), &j.lin()));
-        let sides = Sides { a_at, b_at, rows: i, inner: d, a_transposed: false };
-        let sum = contract(self.emitter, acc, &[a, b], &sides);
-        self.emitter.b.end(&[sum])[0]
+        let sides = Sides { a_at, b_at: vec![b_at], rows: i, inner: d, a_transposed: false };
+        let sum = contract(self.emitter, &[acc], &[a, b], &sides);
+        self.emitter.b.end(&sum)[0]
     }
 
     /// scale · q·k + bias, -inf where the query does not see the key.

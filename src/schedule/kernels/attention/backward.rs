@@ -180,13 +180,13 @@ impl Pass<'_, '_> {
         let k = self.scene.args[1];
         let sides = Sides {
             a_at: self.scratch(PRODUCT_ADJ, i, j),
-            b_at: self.scene.key(k, &j.lin(), &d.lin()),
+            b_at: vec![self.scene.key(k, &j.lin(), &d.lin())],
             rows: i,
             inner: j,
             a_transposed: false,
         };
-        let sum = contract(self.scene.emitter, acc, &[self.scene.results[PRODUCT_ADJ], k], &sides);
-        let sum = self.scene.emitter.b.end(&[sum])[0];
+        let sum = contract(self.scene.emitter, &[acc], &[self.scene.results[PRODUCT_ADJ], k], &sides);
+        let sum = self.scene.emitter.b.end(&sum)[0];
         self.scene.store(Q_ADJ, &at, sum);
         self.scene.emitter.b.end(&[]);
     }
@@ -215,13 +215,13 @@ impl Pass<'_, '_> {
                 [0];
         let sides = Sides {
             a_at: self.scratch(scratch, i, j),
-            b_at: self.scene.of_query(x, i, d),
+            b_at: vec![self.scene.of_query(x, i, d)],
             rows: j,
             inner: i,
             a_transposed: true,
         };
-        let sum = contract(self.scene.emitter, acc, &[self.scene.results[scratch], x], &sides);
-        let sum = self.scene.emitter.b.end(&[sum])[0];
+        let sum = contract(self.scene.emitter, &[acc], &[self.scene.results[scratch], x], &sides);
+        let sum = self.scene.emitter.b.end(&sum)[0];
         self.scene.store(result, &at, sum);
         for _ in 0..2 + usize::from(nested) {
             self.scene.emitter.b.end(&[]);
