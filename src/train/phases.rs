@@ -314,7 +314,7 @@ pub mod errors {
         if rows == 0 {
             return Diagnostic::error(Code(714), format!("`{}.{}` has no rows", pipeline.data, pipeline.split))
                 .label(pipeline.span, "read here")
-                .help("the source is empty, or too small for the parts of its `split`");
+                .help("the source is empty, or too small for its windows or the parts of its `split`");
         }
         Diagnostic::error(Code(714), format!("{rows} rows do not fill one batch of {}", pipeline.batch))
             .label(pipeline.span, "batches are made here")

@@ -110,8 +110,8 @@ fn bytes_and_words_of_a_text() {
 fn texts_that_are_refused() {
     let program = next("\"book.txt\", unit: characters", "i32[T]", "|> windows(6) |> batch(4)");
     refused(&place(&program, &[]), "E0702", "book.txt");
-    refused(&place(&program, &[("book.txt", b"")]), "E0714", "0 rows");
-    refused(&place(&program, &[("book.txt", b"abcde")]), "E0714", "0 rows");
+    refused(&place(&program, &[("book.txt", b"")]), "E0714", "`Book.train` has no rows");
+    refused(&place(&program, &[("book.txt", b"abcde")]), "E0714", "`Book.train` has no rows");
     refused(&place(&program, &[("book.txt", b"abc\xffdefghijk")]), "E0703", "byte 3 is not UTF-8");
     refused(&place(&program, &[("book.txt", b"abcdefghijk\xe2\x98")]), "E0703", "byte 11 is not UTF-8");
     refused(

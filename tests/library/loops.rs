@@ -350,3 +350,38 @@ fn an_update_must_fit() {
     assert_eq!(codes("update(x, x, at: at, axis: 1)"), [360]);
     assert_eq!(codes("update(x, x, at: 0)"), [0u16; 0]);
 }
+
+#[test]
+fn a_gradient_in_a_body_misses_nothing() {
+    let codes = |before: &str, body: &str| {
+        let text = format!(
+            "model M() {{ fn forward(x: f32[T, 3], w: f32[3]) {{
+               {before}
+               var h = w
+               scan row in x along T {{ {body} }}
+             }} }}"
+        );
+        super::check(&text).1.iter().map(|d| d.code.0).collect::<Vec<_>>()
+    };
+    let (right, refused) = (vec![], vec![645]);
+    assert_eq!(codes("", "yield grad(sum(w * row), wrt: w)"), right);
+    assert_eq!(codes("", "yield grad(sum(w * row), wrt: row)"), right);
+    // By another value from outside, and not where a derivative cannot go.
+    assert_eq!(codes("let v = 2.0 * w", "yield grad(sum(w * v * row), wrt: w)"), refused);
+    assert_eq!(codes("let v = stop_gradient(2.0 * w)", "yield grad(sum(w * v * row), wrt: w)"), right);
+    assert_eq!(codes("let v = f32(w > 0.0)", "yield grad(sum(w * v * row), wrt: w)"), right);
+    assert_eq!(codes("let v = 2.0 * w", "yield grad(sum(w * v * row), wrt: v)"), right);
+    // By what iterations before have left: a carry of another value, and its first value.
+    let carried = "h = H\n yield grad(sum(w * h), wrt: w)";
+    assert_eq!(codes("", &carried.replace('H', "w * row + h")), refused);
+    assert_eq!(codes("", &carried.replace('H', "row + h")), refused);
+    assert_eq!(codes("", &carried.replace('H', "row + stop_gradient(h)")), right);
+    assert_eq!(codes("", "h = w * row + h\n yield grad(sum(h), wrt: row)"), right);
+    // By what is scanned, and in a loop within the loop.
+    assert_eq!(codes("", "yield scan u in w * x along T { yield grad(sum(w * u), wrt: w) }"), refused);
+    assert_eq!(codes("", "yield scan u in x along T { yield grad(sum(w * u), wrt: w) }"), right);
+    let within =
+        "h = w * row + h\n let k = stop_gradient(h)\n yield scan u in x along T { yield grad(sum(w * V * u), wrt: w) }";
+    assert_eq!(codes("", &within.replace('V', "h")), refused);
+    assert_eq!(codes("", &within.replace('V', "k")), right);
+}

@@ -230,4 +230,23 @@ model M() {
 
 Reorder after the call that uses the states. With a layer that has none, it does nothing.",
     ),
+    entry(
+        645,
+        "a gradient in a scan would miss a part",
+        "`grad` in the body of a scan differentiates what the body computes. Where the differentiated value depends on `wrt`
+also through something else that enters the body, a part of the derivative lies around it.
+
+```nn
+fn f(w: f32[D], x: f32[T, D]) -> f32[T, D] {
+  var h = zeros([D])
+  scan row in x along T {
+    h = tanh(w * row + h)
+    yield grad(sum(h), wrt: w)
+  }
+}
+```
+
+Here `h` depends on `w` also by the iterations before. `stop_gradient(h)` cuts that off; for the whole derivative
+yield the losses, and differentiate after the loop.",
+    ),
 ];

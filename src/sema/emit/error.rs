@@ -193,6 +193,18 @@ pub fn shapes_differ(span: Span, what: &str, a: &[Dim], b: &[Dim]) -> Boxed {
     error(361, format!("{what}: {} against {}", shape_text(a), shape_text(b)), span, "these shapes must agree").into()
 }
 
+pub fn missed_path(span: Span, by: Span) -> Boxed {
+    error(
+        645,
+        "this gradient would miss a part",
+        span,
+        "what is differentiated depends on the value also from outside of the loop's body",
+    )
+    .label(by, "by way of this")
+    .help("differentiate after the loop, or cut the dependence with `stop_gradient`")
+    .into()
+}
+
 pub fn padding_counts(span: Span, length: &str) -> Boxed {
     error(
         363,

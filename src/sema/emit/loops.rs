@@ -1,6 +1,8 @@
 //! The body of a loop over data. It is built in the graph around it, so that what stands outside can be used as it is,
 //! and then cut out: what the body reads from outside becomes a constant of the loop.
 
+mod paths;
+
 use super::{Checked, Emit};
 use crate::ops::dim::Dim;
 use crate::ops::{Binary, DType, Op, Type};
@@ -165,6 +167,7 @@ impl Emit {
     /// error, unless the loop takes a mask.
     pub fn close_loop(&mut self, parts: Finished) -> Checked<(Vec<Node>, Vec<Node>)> {
         let Some(open) = self.loops.pop() else { return Ok((vec![], vec![])) };
+        self.check_gradients(&open, &parts)?;
         let tail = self.graph.insts.split_off(open.start);
         let insts: Vec<Inst<Dim>> = tail.into_iter().filter(|i| !open.placeholders.contains(&i.results[0])).collect();
         let stays: Vec<bool> = parts
