@@ -363,7 +363,7 @@ fn a_gradient_in_a_body_misses_nothing() {
         );
         super::check(&text).1.iter().map(|d| d.code.0).collect::<Vec<_>>()
     };
-    let (right, refused) = (vec![], vec![645]);
+    let (right, refused): (Vec<u16>, Vec<u16>) = (vec![], vec![645]);
     assert_eq!(codes("", "yield grad(sum(w * row), wrt: w)"), right);
     assert_eq!(codes("", "yield grad(sum(w * row), wrt: row)"), right);
     // By another value from outside, and not where a derivative cannot go.
