@@ -7,6 +7,7 @@ mod definitions;
 mod generate;
 mod kernels;
 mod loops;
+mod next;
 mod raised;
 mod recurrent;
 mod training;

@@ -366,20 +366,23 @@ def bert(name):
 bert("bert_tiny")
 
 
-def t5(name, options, rounds=5, **arguments):
+T5 = "T5(11, width: 8, depth: 2, heads: 2, head_width: 3, hidden: 12, buckets: 8, furthest: 20"
+
+
+def t5_model(name, **arguments):
     config = transformers.T5Config(vocab_size=11, d_model=8, d_kv=3, d_ff=12, num_layers=2, num_heads=2,
                                    relative_attention_num_buckets=8, relative_attention_max_distance=20,
                                    dropout_rate=0.0, decoder_start_token_id=0, **arguments)
     m = transformers.T5ForConditionalGeneration(config)
-    tied = config.scale_decoder_outputs
-    if not tied:
+    if not config.scale_decoder_outputs:
         # transformers 5 ties the head in any case; what tie_word_embeddings=False turns off is the scale.
         m.lm_head = nn.Linear(8, 11, bias=False)
-    randomise(m, name)
-    r = rng(name)
-    data = {"s": r.integers(1, 11, size=(B, 7)).astype("int64"), **lengths(7)(r),
-            "t": r.integers(1, 11, size=(B, 5)).astype("int64")}
-    gated = config.is_gated_act
+    return m
+
+
+def t5_params(m):
+    """The parameters of a T5 that is the member `t5` of the model."""
+    gated = m.config.is_gated_act
 
     def norm(path, n):
         return {f"{path}.scale": n.weight}
@@ -405,16 +408,23 @@ def t5(name, options, rounds=5, **arguments):
               "t5.decoder_positions.weight": positions(m.decoder), **stack("t5.encoder.layers", 2, block(m.encoder)),
               **stack("t5.decoder.layers", 2, block(m.decoder)), **norm("t5.encoder.final_norm", m.encoder.final_layer_norm),
               **norm("t5.decoder.final_norm", m.decoder.final_layer_norm)}
-    if not tied:
+    if not m.config.scale_decoder_outputs:
         params["t5.head.weight"] = (m.lm_head.weight, transposed)
+    return params
+
+
+def t5(name, options, rounds=5, **arguments):
+    m = randomise(t5_model(name, **arguments), name)
+    r = rng(name)
+    data = {"s": r.integers(1, 11, size=(B, 7)).astype("int64"), **lengths(7)(r),
+            "t": r.integers(1, 11, size=(B, 5)).astype("int64")}
     model = ("fn gelu_tanh(x: f32[*S]) -> f32[*S] { gelu(x, approximate: true) }\n"
-             f"model Net() {{\n  t5 = T5(11, width: 8, depth: 2, heads: 2, head_width: 3, hidden: 12, buckets: 8, "
-             f"furthest: 20{options})\n  fn forward(s: i32[B, 7], m: i32[B, 7], t: i32[B, 5]) -> f32[B, 5, 11] {{\n"
+             f"model Net() {{\n  t5 = {T5}{options})\n  fn forward(s: i32[B, 7], m: i32[B, 7], t: i32[B, 5]) -> f32[B, 5, 11] {{\n"
              "    t5(s, m > 0, concat(zeros([B, 1], dtype: i32), t[:, :-1], axis: 1))\n  }\n}")
     source = program(["s: i32[7]", "m: i32[7]", "t: i32[5]"], model, "net(s, m, t)", "cross_entropy(out, t)", B,
                      args="s, m, t")
     forward = lambda c: m(input_ids=c["s"], attention_mask=c["m"], labels=c["t"]).logits
-    Case(name, source, data, params, forward, lambda o, c: F.cross_entropy(o.reshape(-1, 11), c["t"].reshape(-1)),
+    Case(name, source, data, t5_params(m), forward, lambda o, c: F.cross_entropy(o.reshape(-1, 11), c["t"].reshape(-1)),
          ("sgd(lr: 0.02)", lambda p: O.SGD(p, lr=0.02)), rounds=rounds)
 
 
