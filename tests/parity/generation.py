@@ -152,7 +152,7 @@ def t5(name, options, **arguments):
     net = varied(t5_model(name), r, lambda m: answer(m, columns))
     loss = lambda _, c: net(input_ids=c["s"], attention_mask=c["m"], labels=c["t"]).loss
     Case(name, source.replace(f"    let out = {call}\n", ""), data, t5_params(net), lambda c: answer(net, c), loss,
-         ("sgd(lr: 0.001)", lambda p: torch.optim.SGD(p, lr=0.001)))
+         ("sgd(lr: 0.0001)", lambda p: torch.optim.SGD(p, lr=0.0001)))
 
 
 gru("generate_greedy", f"greedy(net, ids, {LIMIT}, end: {END})")
