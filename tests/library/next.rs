@@ -42,7 +42,10 @@ const CASES: [Case; 24] = [
     plain("SinusoidalPositions()", "net(x)"),
     plain("LearnedPositions(5)", "net(x)"),
     plain("MultiHeadAttention(2, context: 5)", "net(x, causal: true)"),
-    plain("MultiHeadAttention(4, groups: 2, head_width: 6, use_bias: false, scaled: false, context: 6)", "net(x, causal: true)"),
+    plain(
+        "MultiHeadAttention(4, groups: 2, head_width: 6, use_bias: false, scaled: false, context: 6)",
+        "net(x, causal: true)",
+    ),
     plain("MultiHeadAttention(2, rotary_positions: true, context: 7)", "net(x, causal: true)"),
     Case {
         layer: "MultiHeadAttention(2, context: 9)",
@@ -65,7 +68,10 @@ const CASES: [Case; 24] = [
     plain("TransformerEncoderLayer(2, 12, context: 6)", "net(x, causal: true)"),
     plain("TransformerEncoderLayer(2, 12, context: 6, pre_norm: true, gated: true)", "net(x, causal: true)"),
     plain("TransformerEncoder(2, 2, 12, context: 8)", "net(x, causal: true)"),
-    plain("TransformerEncoder(2, 2, 12, context: 8, pre_norm: true, rotary_positions: true, groups: 1)", "net(x, causal: true)"),
+    plain(
+        "TransformerEncoder(2, 2, 12, context: 8, pre_norm: true, rotary_positions: true, groups: 1)",
+        "net(x, causal: true)",
+    ),
     decoder("TransformerDecoderLayer(2, 12, context: 6)", REMEMBER),
     decoder("TransformerDecoderLayer(2, 12, context: 6, pre_norm: true)", REMEMBER),
     decoder("TransformerDecoder(2, 2, 12, context: 7)", REMEMBER),
