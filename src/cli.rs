@@ -13,6 +13,7 @@ mod new;
 mod output;
 mod predict;
 mod summary;
+mod tokenizer;
 mod train;
 
 use crate::driver::compile::{Form, MachineOptions};
@@ -77,6 +78,7 @@ enum Command {
     Predict(predict::Options),
     Export(export::Options),
     Bench(bench::Options),
+    Tokenizer(tokenizer::Options),
     Explain(explain::Options),
     Fmt(fmt::Options),
 }
@@ -142,6 +144,7 @@ pub fn main() -> ExitCode {
         Command::Predict(options) => predict::run(&options, &output),
         Command::Export(options) => export::run(&options, &output),
         Command::Bench(options) => bench::run(&options, &output),
+        Command::Tokenizer(options) => tokenizer::run(&options, &output),
         Command::Explain(options) => explain::run(&options),
         Command::Fmt(options) => fmt::run(&options, &output),
     };

@@ -16,8 +16,9 @@ use crate::sema::{
 };
 use crate::source::SourceMap;
 use crate::syntax::{self, ast};
+use crate::train::known::Known;
 use crate::train::phases::{Opened, Sources};
-use crate::train::vocabulary::{Fitted, size_of};
+use crate::train::vocabulary::Fitted;
 use std::cell::{OnceCell, RefCell};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -100,13 +101,15 @@ impl Session {
         }
         let values = self.model.values.clone();
         let known = self.known();
-        let number = |fitted: &[Fitted]| {
-            let of = |value: &DataValue| Some((value.clone(), size_of(&self.model.data, value, fitted)?));
-            values.iter().map(of).collect::<Option<Vec<_>>>()
+        let folder = self.folder();
+        let number = |fitted: &[Fitted]| -> Result<Option<Vec<_>>, Diagnostic> {
+            let known = Known::new(fitted, &folder);
+            let of = |value: &DataValue| Ok(known.value(&self.model.data, value)?.map(|n| (value.clone(), n)));
+            values.iter().map(of).collect()
         };
-        let numbers = match number(&known) {
+        let numbers = match number(&known)? {
             Some(numbers) => numbers,
-            None => number(self.data()?.fitted()).unwrap_or_default(),
+            None => number(self.data()?.fitted())?.unwrap_or_default(),
         };
         let (model, mut diagnostics) = sema::check_with(&self.files, &self.overrides, &numbers);
         diagnostics.sort_by_key(|d| d.labels.first().map(|l| l.span));

@@ -12,6 +12,8 @@ mod errors;
 mod runs;
 #[path = "cli/texts.rs"]
 mod texts;
+#[path = "cli/tokenizers.rs"]
+mod tokenizers;
 
 use harness::{Place, examples, nnc, repository};
 

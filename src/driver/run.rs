@@ -10,6 +10,7 @@ use crate::train::console::note;
 use crate::train::data::DataSet;
 use crate::train::fit::{Ended, Fit, Scores, phase_of, run_all};
 use crate::train::folder::RunFolder;
+use crate::train::known::Known;
 use crate::train::phases::{PhaseRunner, Scalars, Sources, set_scalars};
 use crate::train::{interrupt, predict, state, weights};
 use std::cell::RefCell;
@@ -216,12 +217,13 @@ impl<'s> Run<'s> {
             phase_of(self.train, PhaseKind::Predict).ok_or_else(|| errors::no_phase(self.train, PhaseKind::Predict))?;
         let mut sets = self.session.model.data.iter().map(|d| (d, predict::columns(phase, &d.name)));
         let (data, columns) = sets.find(|(_, c)| !c.is_empty()).ok_or_else(|| errors::no_columns(phase))?;
-        let mut known = self.session.known();
+        let mut fitted = self.session.known();
         let learns = data.columns.iter().any(|c| columns.contains(&c.name) && c.reading != Reading::Number);
         if self.is_untrained() && (learns || self.session.model.params.iter().any(|p| p.kind == ParamKind::Statistic)) {
-            known = self.sources()?.fitted().to_vec();
+            fitted = self.sources()?.fitted().to_vec();
         }
-        let set = DataSet::open_columns(data, path, &columns, &known)?;
+        let folder = self.session.folder();
+        let set = DataSet::open_columns(data, path, &columns, &Known::new(&fitted, &folder))?;
         let compile = self.compiler.for_phases();
         predict::run(phase, data, &set, part, &compile, self.scalars(), print)
     }

@@ -245,7 +245,7 @@ impl Checker {
     /// The column of a field without a conversion: of its own name, or the text.
     fn bare_column(&mut self, field: &Field) -> ast::Name {
         let columns = self.frame().raw.as_ref().map(|raw| raw.columns.clone());
-        let is_text = |c: &Column| c.name == "text" && matches!(c.reading, Reading::Ids(_));
+        let is_text = |c: &Column| c.name == "text" && matches!(c.reading, Reading::Ids { .. });
         match columns.iter().flat_map(|c| c.iter()).find(|c| is_text(c)) {
             Some(text) => ast::Name { text: (&*text.name).into(), span: field.name.span },
             None => field.name.clone(),

@@ -74,7 +74,7 @@ impl Checker {
 
     /// A number that the data gives is still unknown.
     fn depends_on_data(&self, a: &Dim, b: &Dim) -> bool {
-        let open = |s| self.values.iter().any(|(_, dim)| dim.as_symbol() == Some(s));
+        let open = |s| self.values.iter().any(|(_, dim)| dim.symbols().contains(s));
         a.symbols().iter().chain(&b.symbols()).any(open)
     }
 

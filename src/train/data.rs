@@ -10,7 +10,7 @@ mod store;
 mod table;
 pub mod text;
 
-use super::vocabulary::Fitted;
+use super::known::Known;
 use crate::diag::Diagnostic;
 use crate::ops::DType;
 use crate::sema::model::{Column, Data};
@@ -95,7 +95,7 @@ impl DataSet {
     }
 
     /// Opens other files for some columns of a declaration (`predict` needs no labels), with what is known of its texts.
-    pub fn open_columns(data: &Data, path: &Path, columns: &[String], known: &[Fitted]) -> Result<DataSet, Diagnostic> {
+    pub fn open_columns(data: &Data, path: &Path, columns: &[String], known: &Known) -> Result<DataSet, Diagnostic> {
         let wanted = data.columns.iter().filter(|c| columns.contains(&c.name)).cloned().collect();
         let data = Data { columns: wanted, ..data.clone() };
         if data.source == "text" {
@@ -172,6 +172,31 @@ pub mod errors {
     pub fn not_read_back(data: &Data, error: &std::io::Error) -> Diagnostic {
         Diagnostic::error(Code(703), format!("rows of `{}` cannot be read again: {error}", data.name))
             .label(data.span, "declared here")
+    }
+
+    pub fn no_tokenizer(column: &Column, path: &Path, detail: &str) -> Diagnostic {
+        no_tokenizer_file(path, detail)
+            .label(column.span, "used here")
+            .help("paths are relative to the folder of the .nn file; `nnc tokenizer train` makes such a file")
+    }
+
+    pub fn no_tokenizer_file(path: &Path, detail: &str) -> Diagnostic {
+        Diagnostic::error(Code(716), format!("`{}` cannot be read as a tokenizer: {detail}", path.display()))
+    }
+
+    pub fn other_tokenizer(column: &Column, path: &Path) -> Diagnostic {
+        Diagnostic::error(
+            Code(717),
+            format!("`{}` is not the tokenizer that this run was trained with", path.display()),
+        )
+        .label(column.span, "used here")
+        .help("its ids mean something else now: put the file back, or train again")
+    }
+
+    pub fn no_such_id(column: &Column, token: &str) -> Diagnostic {
+        Diagnostic::error(Code(718), format!("`{token}` has no id in `{}`", column.name))
+            .label(column.span, "these are the ids")
+            .help("ids are those of the tokenizer file, or of what the rows of training have")
     }
 
     pub fn missing_column(column: &Column, path: &Path, known: &[String]) -> Diagnostic {

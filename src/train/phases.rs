@@ -7,6 +7,7 @@ use super::assemble::Assembly;
 use super::batches::{Epoch, Plan, RowSet};
 use super::data::fit::Fitting;
 use super::data::{DataSet, Part, Stored, text};
+use super::known::Known;
 use super::metrics::Metrics;
 use super::split::{self, Rows};
 use super::statistics::{self, Statistic};
@@ -35,6 +36,7 @@ pub struct Opened {
 impl Opened {
     /// Opens data sets; conversions learn what `known` does not have.
     pub fn open(data: &[Data], folder: &Path, known: &[Fitted]) -> Result<Opened, Diagnostic> {
+        let known = &Known::new(known, folder);
         let mut opened = Opened { sets: vec![], fitted: vec![] };
         for data in data {
             let path = folder.join(&data.path);

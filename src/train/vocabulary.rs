@@ -1,8 +1,10 @@
 //! From texts to ids, and back: units of training in a fixed order, and ids that stand for something else.
 
-use crate::sema::model::{Data, DataValue, Reading, TextUnit};
+use super::tokenizer::Tokenizer;
+use crate::sema::model::TextUnit;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
 /// What a conversion learned from the rows of training; saved with a checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,24 +13,9 @@ pub struct Fitted {
     pub column: String,
     /// The units or labels, in order of their ids; reserved ids are not among them.
     pub entries: Vec<String>,
-}
-
-impl Fitted {
-    pub fn is_of(&self, value: &DataValue) -> bool {
-        self.data == value.data && self.column == value.column
-    }
-}
-
-/// The number that a value of the data is: ids of a text with the reserved ones, or labels.
-pub fn size_of(data: &[Data], value: &DataValue, fitted: &[Fitted]) -> Option<i64> {
-    let entries = fitted.iter().find(|f| f.is_of(value))?.entries.len();
-    let data = data.iter().find(|d| d.name == value.data)?;
-    let column = data.columns.iter().find(|c| c.name == value.column)?;
-    match &column.reading {
-        Reading::Ids(unit) => Some((entries + unit.reserved()) as i64),
-        Reading::Category => Some(entries as i64),
-        Reading::Number => None,
-    }
+    /// The mark of the tokenizer file that has the units instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<String>,
 }
 
 /// The id of what training does not have.
@@ -37,62 +24,75 @@ pub const UNKNOWN: i32 = 0;
 /// The id that ends a row, where the conversion says so.
 const END: i32 = 1;
 
-/// Turns texts into ids.
-pub enum Encoder {
+/// Turns texts into ids, `limit` at most for each.
+pub struct Encoder {
+    units: Units,
+    limit: Option<usize>,
+}
+
+enum Units {
     Bytes,
     Characters { ids: HashMap<char, i32>, end: bool },
     Words { ids: HashMap<String, i32>, end: bool },
+    Tokens { tokenizer: Rc<Tokenizer>, special: bool },
 }
 
 impl Encoder {
-    /// The encoder of a unit over these entries.
-    pub fn new(unit: &TextUnit, entries: &[String]) -> Encoder {
+    /// The encoder of a unit over these entries; [`Encoder::tokens`] is that of a tokenizer file.
+    pub fn new(unit: &TextUnit, entries: &[String], limit: Option<usize>) -> Encoder {
         let numbered = entries.iter().zip(unit.reserved() as i32..);
-        match *unit {
-            TextUnit::Bytes | TextUnit::Tokenizer { .. } => Encoder::Bytes,
+        let units = match *unit {
+            TextUnit::Bytes | TextUnit::Tokenizer { .. } => Units::Bytes,
             TextUnit::Characters { end } => {
                 let ids = numbered.filter_map(|(e, id)| Some((e.chars().next()?, id))).collect();
-                Encoder::Characters { ids, end }
+                Units::Characters { ids, end }
             }
-            TextUnit::Words { end, .. } => {
-                Encoder::Words { ids: numbered.map(|(e, id)| (e.clone(), id)).collect(), end }
-            }
-        }
+            TextUnit::Words { end, .. } => Units::Words { ids: numbered.map(|(e, id)| (e.clone(), id)).collect(), end },
+        };
+        Encoder { units, limit }
+    }
+
+    /// The encoder of a tokenizer file.
+    pub fn tokens(tokenizer: Rc<Tokenizer>, special: bool, limit: Option<usize>) -> Encoder {
+        Encoder { units: Units::Tokens { tokenizer, special }, limit }
     }
 
     /// The id of a character, where characters are the units.
     pub fn character(&self, c: char) -> i32 {
-        match self {
-            Encoder::Characters { ids, .. } => ids.get(&c).copied().unwrap_or(UNKNOWN),
+        match &self.units {
+            Units::Characters { ids, .. } => ids.get(&c).copied().unwrap_or(UNKNOWN),
             _ => UNKNOWN,
         }
     }
 
     /// The id of a word, where words are the units.
     pub fn word(&self, word: &str) -> i32 {
-        match self {
-            Encoder::Words { ids, .. } => ids.get(word).copied().unwrap_or(UNKNOWN),
+        match &self.units {
+            Units::Words { ids, .. } => ids.get(word).copied().unwrap_or(UNKNOWN),
             _ => UNKNOWN,
         }
     }
 
     /// Appends the ids of a row.
-    pub fn encode(&self, text: &str, out: &mut Vec<i32>) {
-        let end = match self {
-            Encoder::Bytes => {
-                out.extend(text.bytes().map(i32::from));
-                false
-            }
-            Encoder::Characters { end, .. } => {
-                out.extend(text.chars().map(|c| self.character(c)));
-                *end
-            }
-            Encoder::Words { end, .. } => {
-                out.extend(text.split_whitespace().map(|w| self.word(w)));
-                *end
-            }
+    ///
+    /// # Errors
+    /// Why a tokenizer has none.
+    pub fn encode(&self, text: &str, out: &mut Vec<i32>) -> Result<(), String> {
+        let end = match self.units {
+            Units::Bytes | Units::Tokens { .. } => false,
+            Units::Characters { end, .. } | Units::Words { end, .. } => end,
         };
+        let most = self.limit.map_or(usize::MAX, |n| n - usize::from(end));
+        match &self.units {
+            Units::Bytes => out.extend(text.bytes().take(most).map(i32::from)),
+            Units::Characters { .. } => out.extend(text.chars().take(most).map(|c| self.character(c))),
+            Units::Words { .. } => out.extend(text.split_whitespace().take(most).map(|w| self.word(w))),
+            Units::Tokens { tokenizer, special } => {
+                out.extend(tokenizer.encode(text, *special, self.limit)?.into_iter().map(|id| id as i32));
+            }
+        }
         out.extend(end.then_some(END));
+        Ok(())
     }
 }
 
@@ -163,7 +163,7 @@ mod tests {
 
     fn ids(unit: &TextUnit, entries: &[String], text: &str) -> Vec<i32> {
         let mut out = vec![];
-        Encoder::new(unit, entries).encode(text, &mut out);
+        Encoder::new(unit, entries, None).encode(text, &mut out).unwrap();
         out
     }
 

@@ -100,7 +100,7 @@ impl Place {
 
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = command();
-        command.args(args).current_dir(self.folder.path());
+        command.args(args).current_dir(self.folder.path()).env("NNC_CACHE", self.path("cache"));
         command
     }
 

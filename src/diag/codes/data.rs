@@ -179,4 +179,40 @@ predict (words) { report label: argmax(net(words, words.mask), axis: -1) }      
 
 Train the program as it is now.",
     ),
+    entry(
+        716,
+        "tokenizer that cannot be read",
+        "`tokens(raw.x, …)` and `text(…, tokenizer: …)` name a `tokenizer.json` of Hugging Face, by a path that is relative to the
+folder of the .nn file. It is not there, is not such a file, or has a model of a kind that nnc does not know.
+
+```nn
+data Mail from tsv(\"mail.tsv\") { body: i32[T] = tokens(raw.body, \"no/such/tokenizer.json\")  split train }
+```
+
+`nnc tokenizer train` makes such a file from texts.",
+    ),
+    entry(
+        717,
+        "another tokenizer than that of training",
+        "A run knows the tokenizer file that it was trained with by its contents. With another file the same text would have other
+ids, and the parameters would mean nothing.
+
+```nn
+body: i32[T] = tokens(raw.body, \"tokenizer.json\")      // E0717 from `predict`, where the file has changed since
+```
+
+Put the old file back, or train again.",
+    ),
+    entry(
+        718,
+        "token without an id",
+        "`Data.field.id(\"…\")` is the id of a token, a word, a character or a label. The tokenizer file, or what was learned from the
+rows of training, does not have this one.
+
+```nn
+let end = Pairs.target.id(\"<eos>\")      // the file calls it `</s>`
+```
+
+`nnc tokenizer encode --message-format json` shows the tokens of a text; special tokens stand in the file itself.",
+    ),
 ];

@@ -118,7 +118,7 @@ impl Checker {
         }
         if let Some(unit) = &source.unit {
             for used in &mut uses {
-                used.conversion.kind = Kind::Read(Reading::Ids(unit.clone()));
+                used.conversion.kind = Kind::Read(Reading::Ids { unit: unit.clone(), limit: None });
             }
         }
         uses
@@ -144,9 +144,9 @@ impl Checker {
         let wrong = match (&reading, &shape[..]) {
             (Reading::Number, _) => None,
             (_, _) if source.kind.holds == Holds::Arrays => Some(errors::no_texts(*span, source.kind.name)),
-            (Reading::Category, []) | (Reading::Ids(_), [_]) => None,
+            (Reading::Category, []) | (Reading::Ids { .. }, [_]) => None,
             (Reading::Category, _) => Some(errors::one_label(*span, field.ty.span)),
-            (Reading::Ids(_), _) => Some(errors::one_axis_of_ids(*span, field.ty.span)),
+            (Reading::Ids { .. }, _) => Some(errors::one_axis_of_ids(*span, field.ty.span)),
         };
         if let Some(diag) = wrong {
             self.report(diag);

@@ -7,7 +7,7 @@ use crate::ops::dim::Dim;
 use crate::ops::{Binary, DType, Extent, Type};
 use crate::sema::checker::Checker;
 use crate::sema::emit::Checked;
-use crate::sema::model::{Axis, Column, DataValue, ParamKind, Reading, TextUnit};
+use crate::sema::model::{Asked, Axis, Column, DataValue, ParamKind, Reading, TextUnit};
 use crate::sema::param::ParamInfo;
 use crate::sema::value::Value;
 use crate::source::Span;
@@ -38,13 +38,21 @@ impl Conversion {
         match &self.kind {
             Kind::Standardize | Kind::Read(Reading::Number) => stored.to_string(),
             Kind::Read(Reading::Category) => format!("category({stored})"),
-            Kind::Read(Reading::Ids(unit)) => match unit {
-                TextUnit::Bytes => format!("bytes({stored})"),
-                TextUnit::Characters { end: e } => format!("characters({stored}{})", end(*e)),
-                TextUnit::Words { end: e, vocab: None } => format!("words({stored}{})", end(*e)),
-                TextUnit::Words { end: e, vocab: Some(n) } => format!("words({stored}, vocab: {n}{})", end(*e)),
-                TextUnit::Tokenizer { path } => format!("tokens({stored}, {path})"),
-            },
+            Kind::Read(Reading::Ids { unit, limit }) => {
+                let limit = limit.map_or(String::new(), |n| format!(", limit: {n}"));
+                match unit {
+                    TextUnit::Bytes => format!("bytes({stored}{limit})"),
+                    TextUnit::Characters { end: e } => format!("characters({stored}{}{limit})", end(*e)),
+                    TextUnit::Words { end: e, vocab: None } => format!("words({stored}{}{limit})", end(*e)),
+                    TextUnit::Words { end: e, vocab: Some(n) } => {
+                        format!("words({stored}, vocab: {n}{}{limit})", end(*e))
+                    }
+                    TextUnit::Tokenizer { path, special } => {
+                        let special = if *special { "" } else { ", special: false" };
+                        format!("tokens({stored}, {path}{special}{limit})")
+                    }
+                }
+            }
         }
     }
 }
@@ -74,13 +82,11 @@ impl Checker {
         let (name, column, options) = call(expr)?;
         let stored = raw_name(column)?.clone();
         let kind = match &*name.text {
-            "bytes" if options.is_empty() => Some(Kind::Read(Reading::Ids(TextUnit::Bytes))),
             "category" if options.is_empty() => Some(Kind::Read(Reading::Category)),
             "standardize" if options.is_empty() => Some(Kind::Standardize),
-            "characters" => self.unit_options(options, false).map(|(end, _)| TextUnit::Characters { end }).map(ids),
-            "words" => self.unit_options(options, true).map(|(end, vocab)| TextUnit::Words { end, vocab }).map(ids),
+            "bytes" | "characters" | "words" => self.unit_options(options, &name.text).map(|o| o.reading(&name.text)),
             "tokens" => match options {
-                [Arg { label: None, value }] => self.tokenizer(value).map(ids),
+                [Arg { label: None, value }, options @ ..] => self.tokens(value, options),
                 _ => self.report_none(errors::no_tokenizer(name)),
             },
             _ => self.report_none(errors::no_option(&options[0], &name.text)),
@@ -88,24 +94,36 @@ impl Checker {
         Some(kind.map(|kind| Conversion { stored, kind, span: expr.span }).ok_or(()))
     }
 
-    fn unit_options(&mut self, options: &[Arg], words: bool) -> Option<(bool, Option<usize>)> {
-        let (mut end, mut vocab) = (false, None);
+    fn unit_options(&mut self, options: &[Arg], conversion: &str) -> Option<UnitOptions> {
+        let mut found = UnitOptions { end: false, vocab: None, limit: None, special: true };
         for option in options {
-            match option.label.as_ref().map(|l| &*l.text) {
-                Some("end") => end = self.eval_condition(&option.value)?,
-                Some("vocab") if words => vocab = Some(self.vocab_size(&option.value)?),
-                _ => return self.report_none(errors::no_option(option, if words { "words" } else { "characters" })),
+            match (option.label.as_ref().map_or("", |l| &*l.text), conversion) {
+                ("end", "characters" | "words") => found.end = self.eval_condition(&option.value)?,
+                ("vocab", "words") => found.vocab = Some(self.vocab_size(&option.value)?),
+                ("special", "tokens") => found.special = self.eval_condition(&option.value)?,
+                ("limit", _) => found.limit = Some(self.limit(&option.value)?),
+                _ => return self.report_none(errors::no_option(option, conversion)),
             }
         }
-        Some((end, vocab))
+        Some(found)
     }
 
-    fn tokenizer(&mut self, path: &Expr) -> Option<TextUnit> {
-        match self.eval(path) {
-            Value::Str(path) => Some(TextUnit::Tokenizer { path: path.to_string() }),
-            Value::Error => None,
-            _ => self.report_none(errors::tokenizer_path(path.span)),
+    /// The most ids of a row.
+    fn limit(&mut self, value: &Expr) -> Option<usize> {
+        match self.eval_int(value)? {
+            n if n >= 1 => Some(usize::constant(n)),
+            _ => self.report_none(errors::small_limit(value.span)),
         }
+    }
+
+    fn tokens(&mut self, path: &Expr, options: &[Arg]) -> Option<Kind> {
+        let path = match self.eval(path) {
+            Value::Str(path) => path.to_string(),
+            Value::Error => return None,
+            _ => return self.report_none(errors::tokenizer_path(path.span)),
+        };
+        let UnitOptions { special, limit, .. } = self.unit_options(options, "tokens")?;
+        Some(ids(TextUnit::Tokenizer { path, special }, limit))
     }
 
     /// The value of a conversion while a field is elaborated.
@@ -170,8 +188,27 @@ impl Checker {
     }
 }
 
-fn ids(unit: TextUnit) -> Kind {
-    Kind::Read(Reading::Ids(unit))
+/// What the options of a conversion to ids say.
+struct UnitOptions {
+    end: bool,
+    vocab: Option<usize>,
+    limit: Option<usize>,
+    special: bool,
+}
+
+impl UnitOptions {
+    fn reading(self, conversion: &str) -> Kind {
+        let UnitOptions { end, vocab, limit, .. } = self;
+        match conversion {
+            "bytes" => ids(TextUnit::Bytes, limit),
+            "characters" => ids(TextUnit::Characters { end }, limit),
+            _ => ids(TextUnit::Words { end, vocab }, limit),
+        }
+    }
+}
+
+fn ids(unit: TextUnit, limit: Option<usize>) -> Kind {
+    Kind::Read(Reading::Ids { unit, limit })
 }
 
 /// `x` of `raw.x`.
@@ -187,14 +224,7 @@ impl Checker {
     /// `Text.vocab`, `Pairs.source.vocab`, `Digits.label.count`: a number that the data gives. `None` for any other
     /// expression.
     pub fn data_value(&mut self, base: &Expr, name: &ast::Name) -> Option<Value> {
-        let (owner, field) = match &base.kind {
-            ExprKind::Name(owner) => (owner, None),
-            ExprKind::Field(inner, field) => match &inner.kind {
-                ExprKind::Name(owner) => (owner, Some(field)),
-                _ => return None,
-            },
-            _ => return None,
-        };
+        let (owner, field) = data_owner(base)?;
         if self.find_local(&owner.text).is_some() || !self.defs.is_data(owner) {
             return None;
         }
@@ -205,41 +235,99 @@ impl Checker {
             return Some(self.no_field(&info, field));
         }
         let wanted = |c: &&Column| match &*name.text {
-            "vocab" => matches!(c.reading, Reading::Ids(_)),
+            "vocab" => matches!(c.reading, Reading::Ids { .. }),
             "count" => c.reading == Reading::Category && field.is_some(),
             _ => false,
         };
-        let mut distinct: Vec<&Column> = vec![];
-        for column in info.columns_of(field.map(|f| &*f.text)).filter(wanted) {
-            if !distinct.iter().any(|c| same_vocabulary(c, column)) {
-                distinct.push(column);
-            }
-        }
-        match distinct[..] {
-            [column] => Some(Value::Dim(self.data_constant(&info.model.name, column))),
+        match distinct_vocabularies(info.columns_of(field.map(|f| &*f.text)).filter(wanted))[..] {
+            [column] => Some(Value::Dim(self.data_constant(&info.model.name, column, Asked::Size))),
             [] if field.is_none() && info.model.splits.iter().any(|s| *s.name == *name.text) => None,
             [] => Some(self.report(errors::no_value(name))),
             [..] => Some(self.report(errors::several_vocabularies(name, &owner.text))),
         }
     }
 
+    /// `Pairs.target.id("</s>")`, `Mail.folder.id("spam")`: the id of a token, word, character or label. `None` for any
+    /// other call.
+    pub fn data_id(&mut self, callee: &Expr, args: &[Arg]) -> Option<Value> {
+        let ExprKind::Field(base, name) = &callee.kind else { return None };
+        let (owner, field) = data_owner(base).filter(|_| &*name.text == "id")?;
+        if self.find_local(&owner.text).is_some() || !self.defs.is_data(owner) {
+            return None;
+        }
+        let Some(info) = self.data(&owner.text) else { return Some(Value::Error) };
+        if let Some(field) = field
+            && !info.has_field(&field.text)
+        {
+            return Some(self.no_field(&info, field));
+        }
+        let token = match args {
+            [Arg { label: None, value }] => match self.eval(value) {
+                Value::Str(token) => token,
+                Value::Error => return Some(Value::Error),
+                _ => return Some(self.report(errors::no_token(value.span))),
+            },
+            _ => return Some(self.report(errors::no_token(name.span))),
+        };
+        let wanted = |c: &&Column| c.reading != Reading::Number;
+        match distinct_vocabularies(info.columns_of(field.map(|f| &*f.text)).filter(wanted))[..] {
+            [column] => {
+                let id = self.data_constant(&info.model.name, column, Asked::Id(token.to_string()));
+                Some(Value::Dim(id))
+            }
+            [] => Some(self.report(errors::no_value(name))),
+            [..] => Some(self.report(errors::several_vocabularies(name, &owner.text))),
+        }
+    }
+
     /// The number, where it is known; else an opaque symbol that stands for it.
-    fn data_constant(&mut self, data: &str, column: &Column) -> Dim {
-        if column.reading == Reading::Ids(TextUnit::Bytes) {
+    fn data_constant(&mut self, data: &str, column: &Column, what: Asked) -> Dim {
+        if matches!((&column.reading, &what), (Reading::Ids { unit: TextUnit::Bytes, .. }, Asked::Size)) {
             return Dim::Const(256);
         }
-        let value = DataValue { data: data.into(), column: column.name.clone() };
+        let value = DataValue { data: data.into(), column: column.name.clone(), what };
         if let Some((_, dim)) = self.values.iter().find(|(v, _)| *v == value) {
             return dim.clone();
         }
-        let what = if column.reading == Reading::Category { "count" } else { "vocab" };
-        let dim = self.fresh_symbol(&format!("{data}.{what}"));
+        let dim = match &value.what {
+            Asked::Size if column.reading == Reading::Category => self.fresh_symbol(&format!("{data}.count")),
+            Asked::Size => self.fresh_symbol(&format!("{data}.vocab")),
+            // A symbol is at least 1, an id may be 0.
+            Asked::Id(_) => self.fresh_symbol(&format!("{data}.id")).sub(&Dim::Const(1)),
+        };
         self.values.push((value, dim.clone()));
         dim
     }
 }
 
+/// `Data` or `Data.field`.
+fn data_owner(base: &Expr) -> Option<(&ast::Name, Option<&ast::Name>)> {
+    match &base.kind {
+        ExprKind::Name(owner) => Some((owner, None)),
+        ExprKind::Field(inner, field) => match &inner.kind {
+            ExprKind::Name(owner) => Some((owner, Some(field))),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// One column for each vocabulary.
+fn distinct_vocabularies<'a>(columns: impl Iterator<Item = &'a Column>) -> Vec<&'a Column> {
+    let mut distinct: Vec<&Column> = vec![];
+    for column in columns {
+        if !distinct.iter().any(|c| same_vocabulary(c, column)) {
+            distinct.push(column);
+        }
+    }
+    distinct
+}
+
 /// Texts that go through one tokenizer file share its ids.
 fn same_vocabulary(a: &Column, b: &Column) -> bool {
-    matches!(a.reading, Reading::Ids(TextUnit::Tokenizer { .. })) && a.reading == b.reading
+    let file = |c: &Column| match &c.reading {
+        Reading::Ids { unit: TextUnit::Tokenizer { path, .. }, .. } => Some(path.clone()),
+        _ => None,
+    };
+    file(a).is_some() && file(a) == file(b)
 }

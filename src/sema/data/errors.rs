@@ -123,6 +123,15 @@ pub fn small_vocab(span: Span) -> Diagnostic {
     Diagnostic::error(Code(530), "a vocabulary has at least 3 ids").label(span, "too small")
 }
 
+pub fn small_limit(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(530), "a row has at least one id").label(span, "too small")
+}
+
+pub fn no_token(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(530), "`id` takes a token, a word, a character or a label")
+        .label(span, "expected one text, as in `Pairs.target.id(\"</s>\")`")
+}
+
 pub fn no_tokenizer(name: &ast::Name) -> Diagnostic {
     Diagnostic::error(Code(530), "`tokens` takes a column and a tokenizer")
         .label(name.span, "expected `tokens(raw.text, \"tokenizer.json\")`")
@@ -163,7 +172,7 @@ pub fn no_windows(span: Span) -> Diagnostic {
 pub fn no_value(name: &ast::Name) -> Diagnostic {
     Diagnostic::error(Code(533), format!("the data gives no `{}` here", name.text))
         .label(name.span, "not known")
-        .help("a field of ids has `vocab`, a field that is a category has `count`")
+        .help("a field of ids has `vocab` and `id(\"…\")`, a field that is a category has `count` and `id(\"…\")`")
 }
 
 pub fn several_vocabularies(name: &ast::Name, data: &str) -> Diagnostic {

@@ -111,7 +111,7 @@ impl Checker {
                 },
                 ("unit", _) => return self.report_none(errors::no_unit(option.value.span)),
                 ("tokenizer", ExprKind::Str(path)) => {
-                    unit = Some(TextUnit::Tokenizer { path: path.text.to_string() });
+                    unit = Some(TextUnit::Tokenizer { path: path.text.to_string(), special: false });
                 }
                 ("vocab", _) => vocab = Some(self.vocab_size(&option.value)?),
                 _ => return self.report_none(errors::no_option(option, "text")),

@@ -38,8 +38,8 @@ pub struct Column {
 pub enum Reading {
     /// It is numbers.
     Number,
-    /// A text becomes the ids of its units.
-    Ids(TextUnit),
+    /// A text becomes the ids of its units, `limit` of them at most: what comes later is left out.
+    Ids { unit: TextUnit, limit: Option<usize> },
     /// A text becomes its place among the labels that occur in training.
     Category,
 }
@@ -53,8 +53,8 @@ pub enum TextUnit {
     Characters { end: bool },
     /// What stands between blanks: the words of training, the most frequent first, so many ids at most.
     Words { end: bool, vocab: Option<usize> },
-    /// By a tokenizer file, whose path is relative to the program.
-    Tokenizer { path: String },
+    /// By a tokenizer file, whose path is relative to the program. `special`: with the tokens that it puts around a text.
+    Tokenizer { path: String, special: bool },
 }
 
 impl TextUnit {
@@ -67,12 +67,21 @@ impl TextUnit {
     }
 }
 
-/// A value of the data that is a constant of the program: the ids of a text, or the labels of a category.
+/// A value of the data that is a constant of the program.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DataValue {
     pub data: String,
     /// The name of a [`Column`].
     pub column: String,
+    pub what: Asked,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Asked {
+    /// How many ids a text has, or labels a category.
+    Size,
+    /// The id of this token, word, character or label.
+    Id(String),
 }
 
 /// One axis of a stored row.
@@ -108,7 +117,7 @@ impl Column {
 
     /// The step reads the column itself; otherwise its rows are put together for each batch.
     pub fn is_whole(&self) -> bool {
-        self.varying().is_none() && !matches!(self.reading, Reading::Ids(_))
+        self.varying().is_none() && !matches!(self.reading, Reading::Ids { .. })
     }
 
     /// `f32[T, 12]`

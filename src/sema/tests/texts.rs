@@ -2,7 +2,9 @@
 
 use super::{files, model, run, summary};
 use crate::sema::check_with;
-use crate::sema::model::{Column, DataValue, Model, ParamKind, PhaseKind, Reading, SplitBy, SplitSize, TextUnit};
+use crate::sema::model::{
+    Asked, Column, DataValue, Model, ParamKind, PhaseKind, Reading, SplitBy, SplitSize, TextUnit,
+};
 use crate::sema::model::{Phase, Windows};
 
 fn found(text: &str) -> Vec<String> {
@@ -73,13 +75,15 @@ fn a_text_is_cut_into_windows() {
 fn units_of_a_text() {
     let unit = |source: &str| {
         let model = model(&characters(source, "i32[65]", "|> batch(4)"));
-        let [Column { reading: Reading::Ids(unit), .. }] = &model.data[0].columns[..] else { panic!("{source}") };
+        let [Column { reading: Reading::Ids { unit, .. }, .. }] = &model.data[0].columns[..] else {
+            panic!("{source}")
+        };
         unit.clone()
     };
     assert_eq!(unit("unit: bytes"), TextUnit::Bytes);
     assert_eq!(unit("unit: characters"), TextUnit::Characters { end: false });
     assert_eq!(unit("unit: words, vocab: 5_000"), TextUnit::Words { end: false, vocab: Some(5000) });
-    assert_eq!(unit("tokenizer: \"t.json\""), TextUnit::Tokenizer { path: "t.json".into() });
+    assert_eq!(unit("tokenizer: \"t.json\""), TextUnit::Tokenizer { path: "t.json".into(), special: false });
     for source in
         ["unit: letters", "unit: 3", "vocab: 10", "unit: bytes, vocab: 10", "unit: words, vocab: 2", "lines: true"]
     {
@@ -92,7 +96,7 @@ fn units_of_a_text() {
 fn values_of_the_data_are_opaque_and_then_known() {
     let text = characters("unit: characters", "i32[65]", "|> batch(4)");
     let opaque = model(&text);
-    let value = DataValue { data: "Book".into(), column: "text".into() };
+    let value = DataValue { data: "Book".into(), column: "text".into(), what: Asked::Size };
     assert_eq!(opaque.values, std::slice::from_ref(&value));
     assert!(opaque.params.iter().all(|p| p.kind != ParamKind::Trainable), "{:?}", opaque.params);
     let (_, files) = files(&text);

@@ -7,6 +7,7 @@ use super::{BadRow, DataSet, Part, Stored, errors};
 use crate::diag::Diagnostic;
 use crate::ops::DType;
 use crate::sema::model::{Column, Data, Reading, TextUnit};
+use crate::train::known::Known;
 use crate::train::split::Rows;
 use crate::train::vocabulary::{Counter, Encoder, Fitted, labels};
 use std::collections::{BTreeSet, HashMap};
@@ -17,8 +18,7 @@ pub struct Fitting<'a> {
     pub data: &'a Data,
     /// The rows to learn from; where there are none, everything must be known.
     pub train: Option<&'a Rows>,
-    /// What earlier runs learned.
-    pub known: &'a [Fitted],
+    pub known: &'a Known<'a>,
 }
 
 impl Fitting<'_> {
@@ -26,41 +26,47 @@ impl Fitting<'_> {
     pub fn convert(&self, set: &mut DataSet) -> Result<Vec<Fitted>, Diagnostic> {
         let mut all = vec![];
         for (at, column) in self.data.columns.iter().enumerate() {
-            let entries = match &column.reading {
-                Reading::Number => continue,
-                reading => self.entries(column, set, at, |rows| learn(reading, rows))?,
+            if column.reading == Reading::Number {
+                continue;
+            }
+            let fitted = self.fitted(column, set, at)?;
+            let encoder = match &column.reading {
+                Reading::Ids { .. } => Some(self.known.encoder(self.data, column, &fitted)?),
+                _ => None,
             };
             for part in &mut set.parts {
-                let converted = match &column.reading {
-                    Reading::Ids(unit) => ids(self.data, column, part, at, &Encoder::new(unit, &entries)),
-                    _ => categories(column, part, at, &entries),
+                let converted = match &encoder {
+                    Some(encoder) => ids(self.data, column, part, at, encoder),
+                    None => categories(column, part, at, &fitted.entries),
                 };
                 part.columns[at].1 = converted.map_err(|e| errors::not_read_back(self.data, &e))?;
             }
-            all.push(Fitted { data: self.data.name.clone(), column: column.name.clone(), entries });
+            all.push(fitted);
         }
         Ok(all)
     }
 
-    /// The entries of a column: those that are known, or what the rows of training give.
-    fn entries(
-        &self,
-        column: &Column,
-        set: &DataSet,
-        at: usize,
-        learn: impl Fn(Texts) -> io::Result<Vec<String>>,
-    ) -> Result<Vec<String>, Diagnostic> {
-        let name = (&self.data.name, &column.name);
-        if let Some(known) = self.known.iter().find(|f| (&f.data, &f.column) == name) {
-            return Ok(known.entries.clone());
+    /// What is known of a column, or else what the rows of training give.
+    fn fitted(&self, column: &Column, set: &DataSet, at: usize) -> Result<Fitted, Diagnostic> {
+        let (mut entries, mut tokenizer) = (vec![], None);
+        match &column.reading {
+            Reading::Ids { unit: TextUnit::Bytes, .. } => {}
+            Reading::Ids { unit: TextUnit::Tokenizer { path, .. }, .. } => {
+                tokenizer = Some(self.known.tokenizer(self.data, column, path)?.1);
+            }
+            _ => entries = self.entries(column, set, at)?,
         }
-        if matches!(column.reading, Reading::Ids(TextUnit::Bytes)) {
-            return Ok(vec![]);
+        Ok(Fitted { data: self.data.name.clone(), column: column.name.clone(), entries, tokenizer })
+    }
+
+    fn entries(&self, column: &Column, set: &DataSet, at: usize) -> Result<Vec<String>, Diagnostic> {
+        if let Some(known) = self.known.of(self.data, column) {
+            return Ok(known.entries.clone());
         }
         let rows = self.train.ok_or_else(|| errors::not_fitted(self.data, column))?;
         let part = set.part(&rows.part).ok_or_else(|| errors::not_fitted(self.data, column))?;
         let texts = Texts { part, at, rows: &rows.rows };
-        learn(texts).map_err(|e| errors::not_read_back(self.data, &e))
+        learn(&column.reading, texts).map_err(|e| errors::not_read_back(self.data, &e))
     }
 }
 
@@ -92,7 +98,7 @@ fn text<'b>(texts: &Sequences, row: usize, bytes: &'b mut Vec<u8>) -> io::Result
 
 fn learn(reading: &Reading, rows: Texts) -> io::Result<Vec<String>> {
     match reading {
-        Reading::Ids(unit) => {
+        Reading::Ids { unit, .. } => {
             let mut counter = Counter::default();
             rows.each(|text| counter.add(unit, text))?;
             Ok(counter.entries(unit))
@@ -117,8 +123,8 @@ fn ids(data: &Data, column: &Column, part: &mut Part, at: usize, encoder: &Encod
     for row in 0..part.rows {
         ids.clear();
         if !part.is_bad(row) {
-            encoder.encode(text(texts, row, &mut text_bytes)?, &mut ids);
-            if let Err(detail) = right_length(data, column, part, row, ids.len()) {
+            let encoded = encoder.encode(text(texts, row, &mut text_bytes)?, &mut ids);
+            if let Err(detail) = encoded.and_then(|()| right_length(data, column, part, row, ids.len())) {
                 bad.push(BadRow { row, field: column.stored.clone(), detail });
                 ids.clear();
             }

@@ -5,7 +5,9 @@ use super::store::Store;
 use super::{DataSet, Part, Stored, errors};
 use crate::diag::Diagnostic;
 use crate::sema::model::{Column, Data, Reading, TextUnit};
+use crate::train::known::Known;
 use crate::train::split::{self, Rows};
+use crate::train::tokenizer::Tokenizer;
 use crate::train::vocabulary::{Counter, Encoder, Fitted};
 use std::collections::HashMap;
 use std::io;
@@ -13,9 +15,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-mod files;
+pub mod files;
+mod tokens;
 
 use files::Files;
+use tokens::Ids;
 
 /// A text, ready to be read in ids.
 enum Text {
@@ -28,6 +32,7 @@ enum Text {
     },
     /// i32 ids, one after the other.
     Ids(Store),
+    Tokens(Ids),
 }
 
 /// A piece of a text.
@@ -71,6 +76,7 @@ impl Text {
                 ids.zip(out.chunks_exact_mut(4)).for_each(|(id, out)| out.copy_from_slice(&id));
             }
             Text::Ids(store) => store.read(4 * start, out)?,
+            Text::Tokens(ids) => ids.read(start, bytes, out)?,
         }
         Ok(())
     }
@@ -84,17 +90,23 @@ pub struct Opened {
 }
 
 /// Opens the text of a declaration. What `known` does not have is learned from the split `train`.
-pub fn open(data: &Data, path: &Path, known: &[Fitted]) -> Result<Opened, Diagnostic> {
+pub fn open(data: &Data, path: &Path, known: &Known) -> Result<Opened, Diagnostic> {
     let files = Files::open(path).map_err(|e| errors::not_found(data, path, &e.to_string()))?;
-    let Some(Column { name, reading: Reading::Ids(unit), .. }) = data.columns.first() else {
+    let Some(column @ Column { name, reading: Reading::Ids { unit, .. }, .. }) = data.columns.first() else {
         return Err(errors::unsupported_source(data, &data.source));
     };
-    let known = known.iter().find(|f| f.data == data.name && f.column == *name).map(|f| &f.entries[..]);
-    let reader = Reader { data, unit, known };
+    let reader = Reader { data, unit, known: known.of(data, column).map(|f| &f.entries[..]) };
+    let mut tokenizer = None;
     let (text, pieces, entries) = match unit {
         TextUnit::Bytes => reader.bytes(files)?,
         TextUnit::Characters { .. } => reader.characters(files)?,
-        TextUnit::Words { .. } | TextUnit::Tokenizer { .. } => reader.words(&files)?,
+        TextUnit::Words { .. } => reader.words(&files)?,
+        TextUnit::Tokenizer { path, .. } => {
+            let (file, mark) = known.tokenizer(data, column, path)?;
+            let read = reader.tokens(&files, &file, &mark)?;
+            tokenizer = Some(mark);
+            read
+        }
     };
     let text = Rc::new(text);
     let part = |(split, units): (&String, &Range<u64>)| Part {
@@ -108,7 +120,7 @@ pub fn open(data: &Data, path: &Path, known: &[Fitted]) -> Result<Opened, Diagno
     parts.sort_by(|a, b| a.name.cmp(&b.name));
     let rows = |name: &String| (name.clone(), Rows { part: name.clone(), rows: vec![] });
     let splits = pieces.keys().map(rows).collect();
-    let fitted = vec![Fitted { data: data.name.clone(), column: name.clone(), entries }];
+    let fitted = vec![Fitted { data: data.name.clone(), column: name.clone(), entries, tokenizer }];
     Ok(Opened { set: DataSet { name: data.name.clone(), parts }, splits, fitted })
 }
 
@@ -148,7 +160,7 @@ impl Reader<'_> {
             Some(known) => known.to_vec(),
             None => self.learn_characters(&files, split::training(self.data, &pieces))?,
         };
-        let encoder = Encoder::new(self.unit, &entries);
+        let encoder = Encoder::new(self.unit, &entries, None);
         Ok((Text::Characters { files, marks, encoder }, pieces, entries))
     }
 
@@ -163,6 +175,12 @@ impl Reader<'_> {
         });
         counted.map_err(|(path, e)| self.failed(&path, &e))?;
         Ok(counter.entries(self.unit))
+    }
+
+    fn tokens(&self, files: &Files, tokenizer: &Tokenizer, mark: &str) -> Result<Read, Diagnostic> {
+        let ids = tokens::open(files, tokenizer, mark).map_err(|(path, e)| self.failed(&path, &e))?;
+        let pieces = split::pieces(self.data, ids.len())?;
+        Ok((Text::Tokens(ids), pieces, vec![]))
     }
 
     /// Words get numbers as they come; once the vocabulary is known, these give way to ids.
@@ -185,7 +203,7 @@ impl Reader<'_> {
                 counter.entries(self.unit)
             }
         };
-        let encoder = Encoder::new(self.unit, &entries);
+        let encoder = Encoder::new(self.unit, &entries, None);
         let ids: Vec<i32> = words.iter().map(|word| encoder.word(word)).collect();
         let mut text = Store::default();
         let mut result = Ok(());
@@ -266,7 +284,7 @@ fn each_id(store: &Store, range: Range<u64>, mut f: impl FnMut(i32)) -> io::Resu
 }
 
 /// The whole text as one part, for `predict`.
-pub fn whole(data: &Data, path: &Path, known: &[Fitted]) -> Result<DataSet, Diagnostic> {
+pub fn whole(data: &Data, path: &Path, known: &Known) -> Result<DataSet, Diagnostic> {
     let split = split::everything(data);
     let mut opened = open(&Data { splits: vec![split], ..data.clone() }, path, known)?;
     opened.set.parts.iter_mut().for_each(|p| p.name = "all".into());

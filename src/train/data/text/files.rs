@@ -29,6 +29,43 @@ impl Files {
         self.starts[self.files.len()]
     }
 
+    /// Where each file is, with its size and the time of its last change.
+    pub fn describe(&self) -> impl Iterator<Item = (PathBuf, String)> {
+        self.files.iter().map(|(path, file)| {
+            let metadata = file.metadata();
+            let changed = metadata.as_ref().ok().and_then(|m| m.modified().ok());
+            let size = metadata.map_or(0, |m| m.len());
+            let place = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            (place, format!("{size} {changed:?}"))
+        })
+    }
+
+    /// Gives the text to `f` in pieces of `size` bytes at most, cut behind a line break, or else behind a blank.
+    pub fn each_piece(
+        &self,
+        size: usize,
+        mut f: impl FnMut(&str) -> io::Result<()>,
+    ) -> Result<(), (PathBuf, io::Error)> {
+        let (mut block, mut start) = (vec![], 0);
+        while start < self.len() {
+            block.resize(size.min((self.len() - start) as usize), 0);
+            let last = start + block.len() as u64 == self.len();
+            let piece = self.read(start, &mut block).and_then(|()| {
+                let text = valid(&block, last).map_err(|at| not_utf8(start + at))?;
+                let end = if last { text.len() } else { cut(text) };
+                f(&text[..end]).map(|()| end)
+            });
+            start += piece.map_err(|e| (self.path_at(start), e))? as u64;
+        }
+        Ok(())
+    }
+
+    /// The file that has this place.
+    fn path_at(&self, offset: u64) -> PathBuf {
+        let at = self.starts.partition_point(|&s| s <= offset) - 1;
+        self.files.get(at).map_or_else(PathBuf::new, |(path, _)| path.clone())
+    }
+
     /// Reads what begins at an offset, over the ends of files.
     pub fn read(&self, mut offset: u64, mut out: &mut [u8]) -> io::Result<()> {
         while !out.is_empty() {
@@ -85,6 +122,23 @@ fn characters_of(mut file: &File, start: u64, f: &mut impl FnMut(u64, char) -> b
         block.copy_within(filled - rest..filled, 0);
         kept = rest;
     }
+}
+
+/// The text of a block, without a character that its end cuts; the place of what is none.
+fn valid(block: &[u8], last: bool) -> Result<&str, u64> {
+    match std::str::from_utf8(block) {
+        Ok(text) => Ok(text),
+        Err(e) if e.error_len().is_none() && !last && e.valid_up_to() > 0 => {
+            Ok(std::str::from_utf8(&block[..e.valid_up_to()]).unwrap_or_default())
+        }
+        Err(e) => Err(e.valid_up_to() as u64),
+    }
+}
+
+/// Where to cut a text: behind its last line break, else behind its last blank, else at its end.
+fn cut(text: &str) -> usize {
+    let blank = || text.rfind(char::is_whitespace).map(|at| text.ceil_char_boundary(at + 1));
+    text.rfind('\n').map(|at| at + 1).or_else(blank).unwrap_or(text.len())
 }
 
 fn not_utf8(offset: u64) -> io::Error {
