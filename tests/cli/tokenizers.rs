@@ -100,14 +100,14 @@ model Net(vocab: int, end: int) {
   embed = Embedding(vocab, 4)
   head = Dense(vocab)
   fn forward(x: i32[B, S], mask: bool[B, S]) -> f32[B, vocab] { head(mean(embed(x), axis: 1, mask: mask)) }
-  fn ends(x: i32[B, S]) -> f32[B] { f32(sum(where(x == end, 1, 0), axis: 1)) }
+  fn ends(x: i32[B, S], mask: bool[B, S]) -> f32[B] { f32(sum(where(mask and x == end, 1, 0), axis: 1)) }
 }
 train {
   let net = Net(Pairs.vocab, Pairs.source.id("</s>"))
   optimizer = sgd(lr: 0.1)
   epochs = 1
   step (source, target) in Pairs.train |> batch(2) { minimize cross_entropy(net(source, source.mask), target[:, 0]) }
-  predict (source) { report ids: source, ends: net.ends(source) }
+  predict (source) { report ids: source, ends: net.ends(source, source.mask) }
 }
 "#;
 
