@@ -1,7 +1,6 @@
 //! `nnc tokenizer`: learns a tokenizer from texts, and shows what one makes of a text.
 
 use super::output::{Failure, Output, say};
-use crate::source::SourceMap;
 use crate::train::checkpoint::replace;
 use crate::train::console::note;
 use crate::train::data::errors::no_tokenizer_file;
@@ -11,7 +10,7 @@ use clap::builder::PossibleValue;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use std::io::BufRead;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Learn a tokenizer from texts, or see what one makes of a text
 #[derive(Args)]
@@ -132,9 +131,8 @@ fn train(options: &Training, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn open(path: &PathBuf) -> Result<Tokenizer, Failure> {
-    Tokenizer::open(path)
-        .map_err(|detail| Failure::Run(Box::new(no_tokenizer_file(path, &detail)), Box::new(SourceMap::default())))
+fn open(path: &Path) -> Result<Tokenizer, Failure> {
+    Tokenizer::open(path).map_err(|detail| Failure::Run(Box::new(no_tokenizer_file(path, &detail)), Box::default()))
 }
 
 fn encode(options: &Encoding, output: &Output) -> Result<(), Failure> {

@@ -139,7 +139,7 @@ impl Reader<'_> {
     }
 
     fn bytes(&self, files: Files) -> Result<Read, Diagnostic> {
-        let count = files.len();
+        let count = files.bytes();
         let pieces = split::pieces(self.data, count)?;
         Ok((Text::Bytes(files), pieces, vec![]))
     }
@@ -154,7 +154,7 @@ impl Reader<'_> {
             true
         });
         marked.map_err(|(path, e)| self.failed(&path, &e))?;
-        marks.push(files.len());
+        marks.push(files.bytes());
         let pieces = split::pieces(self.data, count)?;
         let entries = match self.known {
             Some(known) => known.to_vec(),

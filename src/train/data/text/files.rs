@@ -25,7 +25,7 @@ impl Files {
         Ok(Files { files, starts })
     }
 
-    pub fn len(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         self.starts[self.files.len()]
     }
 
@@ -47,9 +47,9 @@ impl Files {
         mut f: impl FnMut(&str) -> io::Result<()>,
     ) -> Result<(), (PathBuf, io::Error)> {
         let (mut block, mut start) = (vec![], 0);
-        while start < self.len() {
-            block.resize(size.min((self.len() - start) as usize), 0);
-            let last = start + block.len() as u64 == self.len();
+        while start < self.bytes() {
+            block.resize(size.min((self.bytes() - start) as usize), 0);
+            let last = start + block.len() as u64 == self.bytes();
             let piece = self.read(start, &mut block).and_then(|()| {
                 let text = valid(&block, last).map_err(|at| not_utf8(start + at))?;
                 let end = if last { text.len() } else { cut(text) };
