@@ -56,7 +56,7 @@ pub fn summarize(session: &Session, train: Option<&str>) -> Result<Summary, Diag
     let stats = program.stats();
     let bytes = |kinds: &[ParamKind]| bytes(&session.model.params, kinds);
     Ok(Summary {
-        rows: session.model.layers.iter().map(|l| row(session, l, &forward, &symbols)).collect(),
+        rows: tree_order(&session.model.layers).iter().map(|l| row(session, l, &forward, &symbols)).collect(),
         trainable: session.parameter_count(),
         batch,
         weights: bytes(&[ParamKind::Trainable, ParamKind::Buffer]),
@@ -81,9 +81,24 @@ fn bytes(params: &[Param], kinds: &[ParamKind]) -> usize {
     params.iter().filter(|p| kinds.contains(&p.kind)).map(|p| p.ty.bytes()).sum()
 }
 
+/// Each layer behind the one that holds it and its earlier members: some are made late, once their widths are known.
+fn tree_order(layers: &[Layer]) -> Vec<&Layer> {
+    let mut ordered: Vec<&Layer> = vec![];
+    for layer in layers {
+        let holder = ordered.iter().filter(|l| is_below(&layer.path, &l.path)).max_by_key(|l| l.path.len());
+        let inside = holder.and_then(|h| ordered.iter().rposition(|l| is_below(&l.path, &h.path)));
+        ordered.insert(inside.map_or(ordered.len(), |last| last + 1), layer);
+    }
+    ordered
+}
+
+/// Whether a path is that of a layer or of something in it. The only root has no path.
+fn is_below(path: &str, layer: &str) -> bool {
+    layer.is_empty() || path == layer || path.strip_prefix(layer).is_some_and(|rest| rest.starts_with('.'))
+}
+
 fn row(session: &Session, layer: &Layer, forward: &Graph, symbols: &Bindings) -> Row {
-    let below =
-        |path: &str| layer.path.is_empty() || path == layer.path || path.starts_with(&format!("{}.", layer.path));
+    let below = |path: &str| is_below(path, &layer.path);
     let own = |p: &&Param| p.kind == ParamKind::Trainable && below(&p.path);
     let output = layer.results.iter().map(|t| shape(t, symbols)).collect::<Vec<_>>().join(", ");
     Row {

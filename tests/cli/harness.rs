@@ -16,7 +16,7 @@ pub fn repository() -> &'static str {
 }
 
 /// The programs under `examples/`.
-pub fn examples() -> Vec<String> {
+pub fn example_files() -> Vec<String> {
     let folder = std::fs::read_dir(Path::new(repository()).join("examples")).expect("examples");
     let paths = folder.map(|f| f.expect("readable").path().display().to_string());
     let found: Vec<String> = paths.filter(|p| p.ends_with(".nn")).collect();

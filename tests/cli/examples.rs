@@ -1,0 +1,116 @@
+//! The examples on texts and sequences, trained for a few steps on data of the same form as theirs.
+
+use crate::harness::{Place, repository};
+use std::fmt::Write;
+
+/// A folder with an example as `main.nn` and data files beside it.
+fn place(example: &str, files: &[(&str, String)]) -> Place {
+    let place = Place::new();
+    let program = std::fs::read_to_string(format!("{}/examples/{example}.nn", repository())).expect("an example");
+    place.write("main.nn", program);
+    for (name, text) in files {
+        std::fs::create_dir_all(place.path(name).parent().expect("a folder")).expect("made");
+        place.write(name, text);
+    }
+    place
+}
+
+/// What the run reports, in the order of its events.
+fn train(place: &Place, settings: &[&str]) -> Vec<serde_json::Value> {
+    let settings = settings.iter().flat_map(|s| ["--set", s]);
+    let args = ["train", "main.nn", "--threads", "2", "--message-format", "json"];
+    let args: Vec<&str> = args.into_iter().chain(settings).collect();
+    let ran = place.nnc(&args);
+    ran.code(0).json()
+}
+
+fn metric(events: &[serde_json::Value], phase: &str, name: &str) -> f64 {
+    let event = events.iter().rev().find(|e| e["phase"] == phase || e[phase].is_object()).expect("the phase ran");
+    let metrics = if event["metrics"].is_object() { &event["metrics"] } else { &event[phase] };
+    metrics[name].as_f64().unwrap_or_else(|| panic!("no {name}: {event}"))
+}
+
+/// The same numbers with one thread and with machine code of the other emitter.
+fn same_bits(place: &Place, settings: &[&str], events: &[serde_json::Value]) {
+    let settings = settings.iter().flat_map(|s| ["--set", s]);
+    let args = ["train", "main.nn", "--threads", "1", "--code", "portable", "--message-format", "json"];
+    let other = place.nnc(&args.into_iter().chain(settings).collect::<Vec<_>>()).code(0).json();
+    let scores = |events: &[serde_json::Value]| -> Vec<serde_json::Value> {
+        events.iter().map(|e| [&e["train"], &e["validate"], &e["metrics"]].map(Clone::clone).into()).collect()
+    };
+    assert_eq!(scores(&other), scores(events));
+}
+
+/// Two speakers of two channels each: one rises, one falls, in 2 to 9 steps.
+fn speakers() -> String {
+    let mut lines = String::new();
+    for row in 0..48 {
+        let (speaker, length) = (row % 2, 2 + row % 8);
+        let sign = if speaker == 0 { 0.3 } else { -0.3 };
+        let series: Vec<[f64; 2]> = (0..length).map(|t| [sign * f64::from(t + 1), 0.1 * f64::from(row % 5)]).collect();
+        writeln!(lines, "{{\"series\": {series:?}, \"speaker\": {speaker}}}").expect("text");
+    }
+    lines
+}
+
+#[test]
+fn stacked_lstm_tells_rising_from_falling() {
+    let place = place("lstm", &[("data/vowels/train.jsonl", speakers()), ("data/vowels/test.jsonl", speakers())]);
+    let settings = ["channels=2", "classes=2", "units=8", "epochs=12", "lr=0.01"];
+    let events = train(&place, &settings);
+    assert!(metric(&events, "test", "accuracy") > 0.9, "{events:?}");
+    same_bits(&place, &settings, &events);
+}
+
+#[test]
+fn gpt_learns_what_follows() {
+    let place = place("gpt", &[("data/shakespeare.txt", "to be or not to be; ".repeat(200))]);
+    let settings = ["context=8", "width=16", "depth=2", "heads=2", "steps=120", "lr=0.01", "warmup=10"];
+    let events = train(&place, &settings);
+    // 11 characters: log(11) = 2.4 at the start. From eight of them the next follows, but not from the first few.
+    assert!(metric(&events, "validate", "loss") < 0.8, "{events:?}");
+    same_bits(&place, &settings, &events);
+}
+
+/// Stories of 3 to 20 words whose topic one word tells.
+fn stories() -> String {
+    let mut lines = String::from("topic\ttext\n");
+    for row in 0..120 {
+        let (topic, word) = [("grain", "wheat"), ("ship", "port"), ("trade", "tariff")][row % 3];
+        let filler = "the company said it would sell more of its shares in the next year than it had ever done ";
+        let before: Vec<&str> = filler.split(' ').take(row % 12 + 2).collect();
+        let after: Vec<&str> = filler.split(' ').skip(row % 7 + 10).collect();
+        writeln!(lines, "{topic}\t{} {word} {}", before.join(" "), after.join(" ")).expect("text");
+    }
+    lines
+}
+
+#[test]
+fn topics_of_stories() {
+    let place = place("reuters", &[("data/reuters/train.tsv", stories())]);
+    let settings = ["width=8", "epochs=15", "lr=0.02"];
+    let events = train(&place, &settings);
+    assert!(metric(&events, "test", "accuracy") > 0.9, "{events:?}");
+    same_bits(&place, &settings, &events);
+}
+
+/// Words of three letters, each of which has its own sound; `x` has two, `e` at the end none.
+fn dictionary() -> String {
+    let mut lines = String::from("spelling\tphonemes\n");
+    let letters = [("a", "AH0"), ("b", "B"), ("d", "D"), ("o", "OW1"), ("x", "K S"), ("t", "T")];
+    for row in 0..216 {
+        let [a, b, c] = [row / 36, row / 6 % 6, row % 6].map(|i| letters[i]);
+        let silent = if row % 4 == 0 { " e" } else { "" };
+        writeln!(lines, "{} {} {}{silent}\t{} {} {}", a.0, b.0, c.0, a.1, b.1, c.1).expect("text");
+    }
+    lines
+}
+
+#[test]
+fn phonemes_of_spellings() {
+    let place = place("phonemes", &[("data/cmudict/words.tsv", dictionary())]);
+    let settings = ["units=8", "epochs=40", "lr=0.02", "warmup=10"];
+    let events = train(&place, &settings);
+    assert!(metric(&events, "test", "exact") > 0.9, "{events:?}");
+    same_bits(&place, &settings, &events);
+}
