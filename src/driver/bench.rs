@@ -17,7 +17,7 @@ pub struct Timing {
     pub losses: [f64; 3],
     /// Seconds from compiling to the end of the first step.
     pub first: f64,
-    /// Name and mean microseconds of each launch, where the run was compiled for profiles.
+    /// Name and least microseconds of each launch in a step, where the run was compiled for profiles.
     pub kernels: Vec<(String, f64)>,
 }
 
@@ -58,17 +58,20 @@ pub fn steps(run: &Run, seconds: f64) -> Result<Timing, Diagnostic> {
     Ok(Timing { milliseconds: times[times.len() / 2], losses, first, kernels })
 }
 
-/// Steps over which the times of launches are averaged.
+/// Steps of which each launch's best counts: others use the machine as well.
 const PROFILED: usize = 50;
 
-/// The mean time of each launch; nothing where the program was not compiled for profiles.
+/// The least time of each launch; nothing where the program was not compiled for profiles.
 fn kernels(executable: &mut Executable, phase: &Phase) -> Result<Vec<(String, f64)>, Diagnostic> {
-    let mut times = vec![0.0; executable.compiled().single().len()];
-    if times.is_empty() {
+    let launches = executable.compiled().single().len();
+    if launches == 0 {
         return Ok(vec![]);
     }
+    let mut best = vec![f64::INFINITY; launches];
     for _ in 0..PROFILED {
+        let mut times = vec![0.0; launches];
         executable.run_timed(&mut times).map_err(|fault| errors::fault(phase, &fault))?;
+        best.iter_mut().zip(times).for_each(|(best, time)| *best = best.min(time));
     }
     let program = executable.program();
     let name = |l: &Launch| {
@@ -76,6 +79,5 @@ fn kernels(executable: &mut Executable, phase: &Phase) -> Result<Vec<(String, f6
         let wide = if executable.compiled().kernel(l.kernel).wide { "" } else { " (portable)" };
         format!("{} over {}{wide}", kernel.name, kernel.points())
     };
-    let mean = |seconds: f64| seconds / PROFILED as f64 * 1e6;
-    Ok(program.launches().into_iter().map(name).zip(times.into_iter().map(mean)).collect())
+    Ok(program.launches().into_iter().map(name).zip(best.into_iter().map(|seconds| seconds * 1e6)).collect())
 }
