@@ -313,4 +313,11 @@ impl Target {
     pub const CLIF: Target = Target { lanes: 4, registers: 16 };
     pub const AVX2: Target = Target { lanes: 8, registers: 16 };
     pub const AVX512: Target = Target { lanes: 16, registers: 32 };
+
+    /// Whether a product keeps so many accumulators in registers. Beside them lie a row of the right side, one element
+    /// of the left, and a register of the emitter's own.
+    pub fn keeps(self, accumulators: usize, row: usize) -> bool {
+        let registers = usize::from(self.registers);
+        accumulators <= registers * 3 / 4 && accumulators + row + 2 <= registers
+    }
 }

@@ -322,12 +322,12 @@ impl<'e, 'a> Scene<'e, 'a> {
     /// Rows and columns of a tile of results of a product. Rows divide what shares a range of keys; columns are whole
     /// vectors of 16, as folds have them.
     fn tile(&self, m: usize, n: usize) -> (usize, usize) {
-        let (lanes, registers) = (usize::from(self.target.lanes), usize::from(self.target.registers));
+        let lanes = usize::from(self.target.lanes);
         let mut best = (f64::INFINITY, 1, 16);
         for rows in [1, 2, 4, 8, 16].into_iter().filter(|rows| *rows == 1 || *rows <= m) {
             for cols in [16, 32, 48, 64].into_iter().filter(|cols| *cols == 16 || *cols < n + 16) {
                 let vectors = cols / lanes;
-                if vectors * rows > registers * 3 / 4 {
+                if !self.target.keeps(vectors * rows, vectors) {
                     continue;
                 }
                 let cost = tile_cost(rows, vectors) * (m.div_ceil(rows) * n.div_ceil(cols)) as f64;

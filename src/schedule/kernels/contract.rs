@@ -106,10 +106,10 @@ pub fn k_step(k: usize) -> usize {
 /// Rows and columns of an accumulator tile: the cheapest for a result of `parts` times `n` columns, tails included.
 pub fn tile_size(m: usize, n: usize, parts: usize, target: Target) -> (usize, usize) {
     let lanes = usize::from(target.lanes);
-    let budget = usize::from(target.registers) * 3 / 4;
     let mut best = (f64::INFINITY, 1, lanes);
     for vectors in 1..=(4 / parts).max(1).min(n.div_ceil(lanes).max(1)) {
-        for rows in 1..=(budget / vectors / parts).clamp(1, m.max(1)) {
+        let fits = |rows: &usize| target.keeps(rows * vectors * parts, vectors);
+        for rows in (1..=m.max(1)).take_while(fits) {
             let cost = result_cost([m, n, parts], rows, vectors, lanes);
             if cost < best.0 {
                 best = (cost, rows, vectors * lanes);
