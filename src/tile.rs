@@ -200,6 +200,8 @@ pub enum StoreMode {
     Set,
     /// Adds to what is there, one element after the other, rows ascending.
     Add,
+    /// Makes one bool false where any element of the tile is; all points may do so. The index is the same for all elements.
+    And,
 }
 
 /// Elementwise operations. The first group exists in every emitter; the second is expanded by [`expand`].

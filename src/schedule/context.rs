@@ -1,6 +1,6 @@
 //! Who defines and who uses each value of a graph.
 
-use crate::ops::{Op, Type};
+use crate::ops::{Op, Reduce, Type};
 use crate::tensor::{Graph, Inst, OutputRole, Value};
 use std::collections::HashMap;
 
@@ -12,12 +12,17 @@ pub struct Context<'a> {
     users: Vec<Vec<usize>>,
     /// New and old values: the new one may take the place of the old one.
     pub updates: Vec<(Value, Value)>,
+    /// Checks that all elements of a value hold, and that value.
+    checks: HashMap<Value, Value>,
 }
 
 impl<'a> Context<'a> {
     /// A phase, whose outputs renew inputs.
     pub fn new(graph: &'a Graph) -> Context<'a> {
-        Context { updates: updates(graph), ..Context::body(graph, vec![]) }
+        let cx = Context::body(graph, vec![]);
+        let checks = graph.outputs.iter().filter(|o| o.role == OutputRole::Check);
+        let checks = checks.filter_map(|o| cx.conjunction(o.value).map(|x| (o.value, x))).collect();
+        Context { updates: updates(graph), checks, ..cx }
     }
 
     /// The body of a scan.
@@ -35,7 +40,24 @@ impl<'a> Context<'a> {
                 }
             }
         }
-        Context { graph, defs, users, updates }
+        Context { graph, defs, users, updates, checks: HashMap::new() }
+    }
+
+    /// The vector of bools that a value is the conjunction of.
+    fn conjunction(&self, value: Value) -> Option<Value> {
+        let inst = self.def(value);
+        let all = matches!(&inst.op, Op::Reduce { op: Reduce::All, axes } if axes == &[0]);
+        inst.args.first().copied().filter(|x| all && self.shape(*x).len() == 1)
+    }
+
+    /// The bools that a check is the conjunction of: the kernel that computes them clears it where one is false.
+    pub fn all_of(&self, value: Value) -> Option<Value> {
+        self.checks.get(&value).copied()
+    }
+
+    /// What is computed element by element for a value: for a check, what it is the conjunction of.
+    pub fn computed(&self, value: Value) -> Value {
+        self.all_of(value).unwrap_or(value)
     }
 
     pub fn def(&self, value: Value) -> &'a Inst {

@@ -112,11 +112,14 @@ impl<'a> Emitter<'a> {
         self.log.extend(open.map(|b| Access { leaf: None, at: b.lin.clone(), guarded: false }));
     }
 
-    /// Stores tiles of values that live here; all are evaluated before the first store.
+    /// Stores tiles of values that live here, and clears checks; all are evaluated before the first store.
     pub fn store_all(&mut self, values: &[(Value, Coord)]) {
-        let tiles: Vec<_> = values.iter().map(|(v, at)| self.eval(*v, at, &[])).collect();
+        let tiles: Vec<_> = values.iter().map(|(v, at)| self.eval(self.cx.computed(*v), at, &[])).collect();
         for ((value, at), tile) in values.iter().zip(tiles) {
-            self.store(*value, at, tile, StoreMode::Set);
+            match self.cx.all_of(*value) {
+                Some(_) => self.store(*value, &Coord::from_dims(&[], vec![]), tile, StoreMode::And),
+                None => self.store(*value, at, tile, StoreMode::Set),
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! One function per root: opens the loops of its iteration space and asks the [`Emitter`] for what it stores.
 
 mod attention;
+pub mod checks;
 mod columns;
 mod contract;
 mod conv;
@@ -76,17 +77,18 @@ impl Site<'_> {
         self.group.values[0]
     }
 
-    /// Members with a buffer and this many elements, each at the same element in row-major order; where the group has
+    /// Members with a buffer and this many elements (or checks of so many), each at the same element in row-major order; where the group has
     /// parts, also the parts of members that have several times as many.
     fn stores(&self, cx: &Context, elements: usize, flat: &Lin) -> Vec<(Value, Coord)> {
         let stored = self.group.values.iter().filter(|v| matches!((self.home)(**v), Home::Here(Some(_))));
-        let places = stored.flat_map(|v| self.places(cx.elements(*v), elements, flat).map(|at| (*v, at)));
-        places.map(|(v, at)| (v, Coord::from_flat(cx.shape(v), at))).collect()
+        let all = |v: &Value| cx.elements(cx.computed(*v));
+        let places = stored.flat_map(|v| self.places(all(v), elements, flat).map(|at| (*v, at)));
+        places.map(|(v, at)| (v, Coord::from_flat(cx.shape(cx.computed(v)), at))).collect()
     }
 
     /// The shape of a group's space.
     fn part_shape(&self, cx: &Context) -> Vec<usize> {
-        let mut shape = cx.shape(self.root()).to_vec();
+        let mut shape = cx.shape(cx.computed(self.root())).to_vec();
         if let (Some(columns), Some(last)) = (self.group.columns, shape.last_mut()) {
             *last = columns;
         }
@@ -174,7 +176,7 @@ fn combiner(op: Reduce) -> (Map, FoldOp) {
 
 fn reduction(cx: &Context, value: Value) -> Option<Reduce> {
     match cx.op(value) {
-        Op::Reduce { op, .. } => Some(*op),
+        Op::Reduce { op, .. } if cx.all_of(value).is_none() => Some(*op),
         _ => None,
     }
 }

@@ -99,6 +99,9 @@ impl Legalizer<'_> {
                 let x = self.before_spread(args[0], axes);
                 self.reduce(Reduce::Sum, x, axes)
             }
+            Op::Reduce { op: Reduce::All, .. } if ty.rank() == 0 && self.is_check(inst.results[0]) => {
+                self.check_all(args[0])
+            }
             Op::Reduce { op, axes } => self.reduce(*op, args[0], axes),
             Op::ArgMax { axis } => self.arg_extreme(Reduce::Max, args[0], *axis),
             Op::ArgMin { axis } => self.arg_extreme(Reduce::Min, args[0], *axis),
@@ -166,6 +169,10 @@ impl Legalizer<'_> {
             }
             self.out.outputs.push(Output { name: output.name.clone(), role, value });
         }
+    }
+
+    fn is_check(&self, value: Value) -> bool {
+        self.graph.outputs.iter().any(|o| o.role == OutputRole::Check && o.value == value)
     }
 
     fn is_other_input(&self, value: Value, name: &str) -> bool {

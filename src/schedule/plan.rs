@@ -63,7 +63,7 @@ impl Planner {
         self.tables(cx, &mut storage);
         let mut scans = self.scans(cx, &mut storage, depth);
         self.stored(cx, grouping, &mut storage);
-        let mut items = vec![];
+        let mut items: Vec<Item> = self.checks(cx, grouping, &storage).into_iter().collect();
         let is_empty = |value: &Value| cx.elements(*value) == 0;
         for group in grouping.groups.iter().filter(|g| !g.values.iter().all(is_empty)) {
             items.push(match scans.remove(&group.values[0]) {
@@ -75,6 +75,14 @@ impl Planner {
             });
         }
         (items, storage)
+    }
+
+    /// Sets all checks, so that kernels can clear them.
+    fn checks(&mut self, cx: &Context, grouping: &Grouping, storage: &Storage) -> Option<Item> {
+        let checks = grouping.stored.iter().filter(|v| cx.all_of(**v).is_some());
+        let spots: Vec<Spot> = checks.map(|v| storage[v]).collect();
+        let (kernel, args) = kernels::checks::build(&spots)?;
+        Some(Item::Launch(self.launch(kernel, &args)))
     }
 
     fn launch(&mut self, kernel: Kernel, args: &[Spot]) -> Launch {

@@ -306,6 +306,12 @@ impl Machine<'_> {
             for col in 0..tile.cols {
                 let Some(at) = self.address(view, row, col)? else { continue };
                 let bits = match mode {
+                    // Several points may do this: the order makes no difference.
+                    StoreMode::And => {
+                        let all = self.buffers[buf].get(at) & tile.at(row, col);
+                        self.buffers[buf].set(at, all);
+                        continue;
+                    }
                     StoreMode::Set => tile.at(row, col),
                     StoreMode::Add => scalar::map(Map::Add, dtype, &[self.buffers[buf].get(at), tile.at(row, col)]),
                 };

@@ -256,10 +256,14 @@ impl Parser {
 
     fn store(&mut self) -> Parsed<Stmt> {
         let view = self.view()?;
-        let mode = if self.eat("+=") { StoreMode::Add } else { StoreMode::Set };
-        if mode == StoreMode::Set {
+        let mode = if self.eat("+=") {
+            StoreMode::Add
+        } else if self.eat("&=") {
+            StoreMode::And
+        } else {
             self.expect("=")?;
-        }
+            StoreMode::Set
+        };
         Ok(Stmt::Store { view, value: self.value()?, mode })
     }
 

@@ -115,6 +115,7 @@ fn stmts(f: &mut Formatter<'_>, kernel: &Kernel, body: &[Stmt], depth: usize) ->
                 let sign = match mode {
                     StoreMode::Set => "=",
                     StoreMode::Add => "+=",
+                    StoreMode::And => "&=",
                 };
                 writeln!(f, "store {} {sign} {value}", ViewOf(kernel, view))
             }

@@ -6,7 +6,8 @@
 //! 4. Tiles are f32, i32 or bool; a blocked axis names a variable in scope; fixed extents are ≥ 1.
 //! 5. A carry, its initial value and what is yielded have one type, which does not name the loop's own variable.
 //! 6. A view has one index per dimension and the element type of its tile (u8 in memory is i32 in a tile). Stores go
-//!    to `write` or `inout` buffers. A guarded load has a fill of its type; a store has none.
+//!    to `write` or `inout` buffers. A guarded load has a fill of its type; a store has none. `&=` takes bools to one
+//!    element, without a guard.
 //! 7. Divisors are ≥ 1. `data` names an i32 tile that broadcasts to the view. Loop bounds use neither row, column
 //!    nor data.
 //! 8. Each operation's arguments and result have the types and extents that [`TileOp`] tells; bool tiles are compared
@@ -16,7 +17,9 @@
 
 mod ops;
 
-use super::{Access, Buf, Extent, For, Index, Kernel, Layout, Param, Stmt, TileOp, TileType, Value, Var, View};
+use super::{
+    Access, Buf, Extent, For, Index, Kernel, Layout, Param, Stmt, StoreMode, TileOp, TileType, Value, Var, View,
+};
 use crate::ops::{DType, Literal};
 
 /// Checks all invariants; the error says what is wrong and where.
@@ -98,7 +101,9 @@ impl<'a> Checker<'a> {
                 self.define(*value, defined)
             }
             Stmt::For(lp) => self.for_loop(lp, defined).map_err(|e| format!("for {}: {e}", lp.var)),
-            Stmt::Store { view, value, .. } => self.store(view, *value).map_err(|e| format!("store of {value}: {e}")),
+            Stmt::Store { view, value, mode } => {
+                self.store(view, *value, *mode).map_err(|e| format!("store of {value}: {e}"))
+            }
         }
     }
 
@@ -240,9 +245,13 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn store(&mut self, view: &View, value: Value) -> Checked {
+    fn store(&mut self, view: &View, value: Value, mode: StoreMode) -> Checked {
         let ty = self.used(value)?;
         self.view(view, ty)?;
+        if mode == StoreMode::And {
+            ensure(ty.dtype == DType::Bool && view.guards.is_empty(), || "`&=` takes bools, and no guard".into())?;
+            view.index.iter().try_for_each(|index| self.bound_expr(index))?;
+        }
         ensure(view.fill.is_none(), || "a store has no fill".into())?;
         let param = &self.kernel.params[view.buf.0 as usize];
         ensure(param.access != Access::Read, || format!("{} is read-only", param.name))?;

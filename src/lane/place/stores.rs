@@ -75,15 +75,24 @@ impl<'a> Placer<'a> {
         let Some(first) = stores.first() else { return };
         let together = self.settle_loads(&stores);
         let (rows, vectors) = self.shape(self.kernel.ty(first.value));
+        let mut all = vec![None; stores.len()];
         for row in 0..rows {
             for vector in 0..vectors {
                 for load in &together {
                     self.element(*load, row, vector);
                 }
-                for store in &stores {
+                for (store, all) in stores.iter().zip(&mut all) {
                     let value = self.element(store.value, row, vector);
-                    self.store(*store, value, row, vector);
+                    match store.mode {
+                        StoreMode::And => *all = Some(self.both_hold(*all, value, store, vector)),
+                        StoreMode::Set | StoreMode::Add => self.store(*store, value, row, vector),
+                    }
                 }
+            }
+        }
+        for (store, all) in stores.iter().zip(all) {
+            if let Some(all) = all {
+                self.clear(store, all);
             }
         }
         let bufs: Vec<Buf> = stores.iter().map(|s| s.view.buf).collect();
@@ -135,6 +144,28 @@ impl<'a> Placer<'a> {
         }
     }
 
+    /// The lanes of a mask in which `value` holds as well; lanes that are not in use do.
+    fn both_hold(&mut self, all: Option<Value>, value: Value, store: &Pending, vector: usize) -> Value {
+        let count = self.count(self.kernel.ty(store.value), vector);
+        let mut value = value;
+        if count < self.code.lanes {
+            let used = self.code.first_lanes(count);
+            let unused = self.code.vec(VecOp::MNot, &[used]);
+            value = self.code.vec(VecOp::MOr, &[value, unused]);
+        }
+        all.map_or(value, |all| self.code.vec(VecOp::MAnd, &[all, value]))
+    }
+
+    /// Stores false where a lane does not hold. Nothing is stored else: other workers may do the same at this time.
+    fn clear(&mut self, store: &Pending, all: Value) {
+        let mut at = self.position(self.kernel.ty(store.value), 0, 0);
+        at.count = self.code.lanes;
+        at.live.mask = Some(self.code.vec(VecOp::MNot, &[all]));
+        let Some((address, access, _)) = self.store_access(store.view, &at) else { return };
+        let value = self.code.first_lanes(0);
+        self.code.push(Stmt::Store(Store { address, access, value }));
+    }
+
     fn store(&mut self, store: Pending<'a>, value: Value, row: usize, vector: usize) {
         let ty = self.kernel.ty(store.value);
         let at = self.position(ty, row, vector);
@@ -158,7 +189,7 @@ impl<'a> Placer<'a> {
         count: u16,
     ) {
         match (mode, access) {
-            (StoreMode::Set, _) => self.code.push(Stmt::Store(Store { address, access, value })),
+            (StoreMode::Set | StoreMode::And, _) => self.code.push(Stmt::Store(Store { address, access, value })),
             (StoreMode::Add, Access::Indexed { offsets, mask }) => {
                 for lane in 0..count {
                     let this = self.code.one_lane(lane);

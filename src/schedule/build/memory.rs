@@ -84,11 +84,13 @@ impl Builder {
     }
 
     pub fn store(&mut self, source: Source, at: &Coord, value: Value, mode: StoreMode) {
-        let extents = self.extents(&at.flat);
-        let value = self.spread(value, extents);
+        let collects = mode == StoreMode::And;
+        let value = if collects { value } else { self.spread(value, self.extents(&at.flat)) };
         let param = self.param(source);
         let view = self.view(param, at, &[], None);
-        self.params[param].stored = true;
+        let state = &mut self.params[param];
+        state.loaded_first |= collects && !state.stored;
+        state.stored = true;
         self.scope().body.push(Stmt::Store { view, value, mode });
     }
 

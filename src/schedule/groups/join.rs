@@ -43,6 +43,7 @@ impl<'a> Grouper<'a> {
         let leaves: BTreeSet<Value> = reads.log.iter().filter_map(|a| a.leaf).collect();
         let last = leaves.iter().filter_map(|v| self.group_of.get(v)).max().copied();
         let found = match self.cx.op(value) {
+            _ if self.cx.all_of(value).is_some() => self.join_check(value, &reads, &leaves, last),
             Op::Reduce { axes, .. } => self.join_reduction(value, axes, &reads, &leaves, last),
             op if own_kernel(op) => None,
             _ => self.join_map(value, &reads, &leaves, last),
@@ -62,6 +63,7 @@ impl<'a> Grouper<'a> {
 
     fn start(&mut self, value: Value) -> usize {
         let root = match self.cx.op(value) {
+            _ if self.cx.all_of(value).is_some() => Root::Map,
             Op::Reduce { axes, .. } => reduction_root(self.cx.shape(self.cx.arg(value, 0)), axes),
             Op::Dot { .. } => Root::Dot,
             Op::Conv { .. } => Root::Conv,
@@ -71,7 +73,7 @@ impl<'a> Grouper<'a> {
             _ => Root::Map,
         };
         let columns = if root == Root::Map { parts::of_concat(self.cx, value) } else { None };
-        let elements = self.cx.elements(value);
+        let elements = self.cx.elements(self.cx.computed(value));
         let space = columns.map_or(elements, |parts| elements / parts.count);
         let columns = columns.map(|parts| parts.columns);
         self.groups.push(Group { root, values: vec![], reads: BTreeSet::new(), space, columns });
@@ -145,6 +147,14 @@ impl<'a> Grouper<'a> {
             }
             _ => access.at == *own,
         }
+    }
+
+    /// The group that computes what a check is the conjunction of.
+    fn join_check(&self, value: Value, probe: &Probe, leaves: &BTreeSet<Value>, last: Option<usize>) -> Option<usize> {
+        let x = self.cx.computed(value);
+        let own = place(self.cx.shape(x)).1.flat;
+        let probe = Probe { own, elements: self.cx.elements(x), log: probe.log.clone() };
+        last.filter(|at| self.is_open(*at, leaves) && self.hosts(*at, x) && self.aligned(*at, &probe))
     }
 
     fn join_reduction(

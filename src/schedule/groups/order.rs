@@ -84,6 +84,7 @@ fn reads_own_elements(cx: &Context, group: &Group, probes: &[Probe], new: Value,
     group.values.iter().zip(probes).all(|(member, probe)| {
         let mut reads = probe.log.iter().filter(|a| a.leaf == Some(old)).peekable();
         let own = match (cx.op(*member), &group.root) {
+            _ if cx.all_of(*member).is_some() => place(cx.shape(cx.computed(*member))).1.flat,
             // A row is reduced before anything is stored in it.
             (Op::Reduce { .. }, Root::Rows { .. }) => place(cx.shape(cx.arg(*member, 0))).1.flat,
             _ if own_kernel(cx.op(*member)) || probe.elements != cx.elements(new) => {

@@ -103,7 +103,8 @@ pub fn k_step(k: usize) -> usize {
     if k <= 16 { k.max(1) } else { [8, 7, 6, 5, 4].into_iter().find(|d| k.is_multiple_of(*d)).unwrap_or(8) }
 }
 
-/// Going through B less often makes up for so much of what is counted.
+/// Going through B less often makes up for so much of what is counted. Not so in recurrent cells, which have parts: their
+/// rows are shared out among workers.
 const TALLER: f64 = 1.04;
 
 /// Rows and columns of an accumulator tile: the cheapest for a result of `parts` times `n` columns, tails included.
@@ -114,7 +115,7 @@ pub fn tile_size(m: usize, n: usize, parts: usize, target: Target) -> (usize, us
         let fits = |rows: &usize| target.keeps(rows * vectors * parts, vectors);
         for rows in (1..=m.max(1)).take_while(fits) {
             let cost = result_cost([m, n, parts], rows, vectors, lanes);
-            let taller = vectors * lanes == best.2 && m.div_ceil(rows) < m.div_ceil(best.1);
+            let taller = parts == 1 && vectors * lanes == best.2 && m.div_ceil(rows) < m.div_ceil(best.1);
             if cost < best.0 * if taller { TALLER } else { 1.0 } {
                 best = (cost.min(best.0), rows, vectors * lanes);
             }

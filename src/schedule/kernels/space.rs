@@ -26,7 +26,7 @@ pub fn analyse(emitter: &Emitter, site: &Site, shape: &[usize]) -> Space {
     axes.iter().for_each(|a| trial.b.grid(*a, 1, Role::Point));
     let size = shape.iter().product();
     for (value, at) in site.stores(emitter.cx, size, &own.flat) {
-        trial.eval(value, &at, &[]);
+        trial.eval(emitter.cx.computed(value), &at, &[]);
         if at.flat != own.flat {
             trial.log.push(Access { leaf: Some(value), at: at.flat, guarded: false });
         }

@@ -29,6 +29,17 @@ impl Legalizer<'_> {
         self.b().reshape(y, &kept)
     }
 
+    /// A check that all elements hold: kernels clear it where they compute one that does not, so it is not split.
+    pub(super) fn check_all(&mut self, x: Value) -> Value {
+        let n = self.shape(x).iter().product();
+        if n < 2 {
+            let axes: Vec<usize> = (0..self.shape(x).len()).collect();
+            return self.reduce(Reduce::All, x, &axes);
+        }
+        let x = self.b().reshape(x, &[n]);
+        self.push_reduce(Reduce::All, x, vec![0], &[])
+    }
+
     fn reduce_runs(&mut self, op: Reduce, x: Value, runs: &[Run]) -> Value {
         let axes: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].reduced).collect();
         let kept: Vec<usize> = runs.iter().filter(|r| !r.reduced).map(|r| r.size).collect();
