@@ -230,7 +230,23 @@ kernel random(read seed: i32[], read step: i32[], write y: i32[5, 6]) {
 }
 ";
 
-pub const ALL: [&str; 13] = [
+/// Checks beside what is stored; one holds.
+pub const FINITE: &str = "\
+kernel finite(read x: f32[5, 17], inout y: bool[3], write z: f32[5, 17]) {
+  par i0 in 0..5 by 2
+  par i1 in 0..17 by 16
+  %0: f32[i0, i1] = load x[i0 + row, i1 + col]
+  %1: f32[1, 1] = const inf
+  %2: f32[i0, i1] = abs %0
+  %3: bool[i0, i1] = lt %2, %1
+  %4: bool[1, 1] = const true
+  store y[1] &= %3
+  store z[i0 + row, i1 + col] = %2
+  store y[2] &= %4
+}
+";
+
+pub const ALL: [&str; 14] = [
     LINEAR,
     SOFTMAX,
     SOFTMAX_LOOP,
@@ -244,4 +260,5 @@ pub const ALL: [&str; 13] = [
     TRIANGLE,
     WINDOW,
     RANDOM,
+    FINITE,
 ];

@@ -218,6 +218,7 @@ fn verifier_finds_faults() {
         ("", "%0: i32[1, 1] = index col // 0", "division by 0"),
         ("", "for i0 in 0..row by 1 {\n}", "depends on row"),
         ("", "%0: bool[1, 1] = const true\n%1: bool[1, 1] = lt %0, %0", "not ordered"),
+        ("", "%0: f32[1, 4] = load x[0, col]\nstore y[0, 0] &= %0", "takes bools"),
         (
             "",
             "%0: f32[1, 4] = load y[0, col]\nstore y[0, col] = %0\n%1: f32[1, 1] = const 0.0\n%2: f32[1, 4] = load y[col, 0]\n%3: f32[1, 1] = contract %1, %0, %2",

@@ -125,6 +125,7 @@ impl Generator {
         for (i, (value, _)) in self.pool.iter().rev().take(4).enumerate() {
             self.graph.output(format!("y{i}"), OutputRole::Result, *value);
         }
+        self.checks();
         let graph = passes::run(self.graph, GRAD).and_then(|g| passes::run(g, OPT)).expect("passes keep graphs whole");
         let kept = |name: &str| graph.insts.iter().any(|i| matches!(&i.op, Op::Input { name: n } if n == name));
         let inputs = self.inputs.into_iter().filter(|(n, _)| kept(n)).collect();
@@ -139,6 +140,20 @@ impl Generator {
         let found = self.graph.push(Op::Grad, [&[loss], wrt.as_slice()].concat(), types, Origin::default());
         for (i, value) in found.into_iter().enumerate() {
             self.graph.output(format!("dx{i}"), OutputRole::Result, value);
+        }
+    }
+
+    /// Whether each of the last floats is finite.
+    fn checks(&mut self) {
+        let last: Vec<Value> = self.pool.iter().rev().take(4).map(|p| p.0).collect();
+        for x in last.into_iter().filter(|x| self.graph.ty(*x).dtype == DType::F32) {
+            let size = self.apply(Op::Unary(Unary::Abs), &[x]);
+            let infinity = self.scalar(f64::INFINITY);
+            let infinity = self.apply(Op::Broadcast { shape: self.dims(x), axes: vec![] }, &[infinity]);
+            let finite = self.apply(Op::Compare(Compare::Lt), &[size, infinity]);
+            let all = Op::Reduce { op: Reduce::All, axes: (0..self.dims(x).len()).collect() };
+            let all = self.apply(all, &[finite]);
+            self.graph.output(format!("{x} is finite"), OutputRole::Check, all);
         }
     }
 
