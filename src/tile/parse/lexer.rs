@@ -13,8 +13,8 @@ pub enum Token {
 }
 
 /// Longest first.
-const SIGNS: [&str; 19] =
-    ["..", "//", "+=", "<=", "(", ")", "[", "]", "{", "}", ":", ",", "=", "+", "*", "<", "%", "#", "-"];
+const SIGNS: [&str; 20] =
+    ["..", "//", "+=", "&=", "<=", "(", ")", "[", "]", "{", "}", ":", ",", "=", "+", "*", "<", "%", "#", "-"];
 
 /// Tokens with their line numbers, from 1.
 pub fn tokens(text: &str) -> Result<Vec<(Token, usize)>, String> {
