@@ -145,8 +145,9 @@ impl Generator {
 
     /// Whether each of the last floats is finite.
     fn checks(&mut self) {
-        let last: Vec<Value> = self.pool.iter().rev().take(4).map(|p| p.0).collect();
-        for x in last.into_iter().filter(|x| self.graph.ty(*x).dtype == DType::F32) {
+        let last = self.pool.iter().rev().take(4).map(|p| p.0);
+        let floats: Vec<Value> = last.filter(|x| self.graph.ty(*x).dtype == DType::F32).collect();
+        for x in floats {
             let size = self.apply(Op::Unary(Unary::Abs), &[x]);
             let infinity = self.scalar(f64::INFINITY);
             let infinity = self.apply(Op::Broadcast { shape: self.dims(x), axes: vec![] }, &[infinity]);
