@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """nnc beside its peers: milliseconds per training step, all in one go on this machine.
 
-Usage: bench.py [--nnc target/release/nnc] [--work mlp,cnn,mlp_odd,cnn_odd] [--peer torch,compile,jax,keras]
+Usage: bench.py [--nnc target/release/nnc] [--work mlp,cnn,mlp_odd,cnn_odd,lstm] [--peer torch,compile,jax,keras]
                 [--threads 1,2] [--seconds 3] [--rounds 3]
 Install the peers with: pip install numpy torch tensorflow jax flax optax
 
@@ -14,20 +14,23 @@ alike; the median of the rounds counts.
 import argparse, json, os, pathlib, shutil, statistics, struct, subprocess, sys, tempfile, time
 
 HERE = pathlib.Path(__file__).resolve().parent
-# name: kind, image side, widths, batch
+# name: kind, height and width of the input, widths, batch
 WORK = {
-    "mlp": ("mlp", 28, (512, 512), 128),
-    "cnn": ("cnn", 28, (32, 64), 64),
-    "mlp_odd": ("mlp", 28, (500, 500), 50),
-    "cnn_odd": ("cnn", 30, (48, 72), 50),
+    "mlp": ("mlp", (28, 28), (512, 512), 128),
+    "cnn": ("cnn", (28, 28), (32, 64), 64),
+    "mlp_odd": ("mlp", (28, 28), (500, 500), 50),
+    "cnn_odd": ("cnn", (30, 30), (48, 72), 50),
+    "lstm": ("lstm", (100, 64), (128, 64), 64),
 }
 
 
 def layers(work):
-    """Shapes of the weights by their names in the .nn programs: conv HWIO, dense (in, out)."""
-    kind, side, (a, b), _ = WORK[work]
+    """Shapes of the weights by their names in the .nn programs: conv HWIO, dense and LSTM (in, out)."""
+    kind, (side, width), (a, b), _ = WORK[work]
     if kind == "mlp":
-        return {"hidden1": (side * side, a), "hidden2": (a, b), "head": (b, 10)}
+        return {"hidden1": (side * width, a), "hidden2": (a, b), "head": (b, 10)}
+    if kind == "lstm":
+        return {"lstm1": (width, a), "lstm2": (a, a), "lstm3": (a, a), "hidden": (a, b), "head": (b, 10)}
     flat = ((side - 2) // 2 - 2) // 2
     return {"conv1": (3, 3, 1, a), "conv2": (3, 3, a, b), "hidden": (flat * flat * b, 128), "head": (128, 10)}
 
@@ -38,16 +41,24 @@ def start(work):
     rng = np.random.default_rng(7)
     weights = {}
     for name, shape in layers(work).items():
+        if name.startswith("lstm"):
+            # Four gates: input, forget, candidate, output.
+            for part, rows in (("input", shape[0]), ("recurrent", shape[1])):
+                limit = shape[1] ** -0.5
+                weights[f"{name}.{part}"] = rng.uniform(-limit, limit, (rows, 4 * shape[1])).astype("float32")
+            weights[f"{name}.bias"] = np.zeros(4 * shape[1], "float32")
+            continue
         field = int(np.prod(shape[:-2]))
         limit = (6 / (field * (shape[-2] + shape[-1]))) ** 0.5
         weights[f"{name}.weight"] = rng.uniform(-limit, limit, shape).astype("float32")
         weights[f"{name}.bias"] = np.zeros(shape[-1], "float32")
-    _, side, _, batch = WORK[work]
+    _, (height, width), _, batch = WORK[work]
+    down, across = height // 7 + 1, width // 7 + 1
     # Ten coarse patterns with noise: as learnable as digits. (On pure noise fifty steps are chaotic: the peers
     # themselves then differ by 1e-2.)
     labels = rng.integers(0, 10, batch, dtype="uint8")
-    patterns = rng.integers(0, 2, (10, 7, 7)).repeat(5, 1).repeat(5, 2)[:, :side, :side] * 150
-    pixels = (patterns[labels] + rng.integers(0, 100, (batch, side, side))).astype("uint8")
+    patterns = rng.integers(0, 2, (10, 7, 7)).repeat(down, 1).repeat(across, 2)[:, :height, :width] * 150
+    pixels = (patterns[labels] + rng.integers(0, 100, (batch, height, width))).astype("uint8")
     return weights, pixels, labels
 
 
@@ -56,8 +67,9 @@ def save(folder, work):
     weights, pixels, labels = start(work)
     (folder / "data").mkdir()
     shutil.copy(HERE / f"{work}.nn", folder / f"{work}.nn")
-    kind, side, _, batch = WORK[work]
-    (folder / "data/image-idx3-ubyte").write_bytes(struct.pack(">IIII", 0x803, batch, side, side) + pixels.tobytes())
+    _, (height, width), _, batch = WORK[work]
+    header = struct.pack(">IIII", 0x803, batch, height, width)
+    (folder / "data/image-idx3-ubyte").write_bytes(header + pixels.tobytes())
     (folder / "data/label-idx1-ubyte").write_bytes(struct.pack(">II", 0x801, batch) + labels.tobytes())
     header, body = {}, b""
     for name, w in weights.items():
@@ -85,9 +97,11 @@ def torch_step(work, threads, compiled, channels_last):
     import torch.nn.functional as F
     torch.set_num_threads(threads)
     weights, pixels, labels = start(work)
-    kind, side, _, batch = WORK[work]
-    names, modules = [], []
+    kind, _, (units, _), batch = WORK[work]
+    modules = []
     for name, shape in layers(work).items():
+        if name.startswith("lstm"):
+            continue
         m = nn.Conv2d(shape[2], shape[3], 3) if len(shape) == 4 else nn.Linear(shape[0], shape[1])
         w = torch.from_numpy(weights[f"{name}.weight"])
         with torch.no_grad():
@@ -102,9 +116,11 @@ def torch_step(work, threads, compiled, channels_last):
                 w = w.T
             m.weight.copy_(w)
             m.bias.zero_()
-        names.append(name)
         modules.append(m)
-    if kind == "mlp":
+    if kind == "lstm":
+        model = torch_lstm(weights, layers(work), units, modules)
+        x = torch.from_numpy(pixels.astype("float32") / 255)
+    elif kind == "mlp":
         model = nn.Sequential(modules[0], nn.ReLU(), modules[1], nn.ReLU(), modules[2])
         x = torch.from_numpy(pixels.reshape(batch, -1).astype("float32") / 255)
     else:
@@ -114,7 +130,7 @@ def torch_step(work, threads, compiled, channels_last):
         if channels_last:
             model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
     y = torch.from_numpy(labels.astype("int64"))
-    opt = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-8, fused=True)
+    opt = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-3, eps=1e-8, fused=True)
     loss_of = lambda: F.cross_entropy(model(x), y)
     if compiled:
         loss_of = torch.compile(loss_of)
@@ -128,17 +144,54 @@ def torch_step(work, threads, compiled, channels_last):
     return step
 
 
+def torch_lstm(weights, shapes, units, modules):
+    import torch
+    import torch.nn as nn
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm = nn.LSTM(shapes["lstm1"][0], units, 3, batch_first=True)
+            self.head = nn.Sequential(modules[0], nn.ReLU(), modules[1])
+
+        def forward(self, x):
+            return self.head(self.lstm(x)[0][:, -1])
+    net = Net()
+    with torch.no_grad():
+        for n in range(3):
+            for ours, theirs in (("input", "weight_ih"), ("recurrent", "weight_hh"), ("bias", "bias_ih")):
+                getattr(net.lstm, f"{theirs}_l{n}").copy_(torch.from_numpy(weights[f"lstm{n + 1}.{ours}"].T))
+            # nnc has one bias.
+            getattr(net.lstm, f"bias_hh_l{n}").zero_().requires_grad_(False)
+    return net
+
+
 def jax_step(work, threads):
     import jax, jax.numpy as jnp, optax
     from jax import lax
     weights, pixels, labels = start(work)
-    kind, side, _, batch = WORK[work]
+    kind, _, (units, _), batch = WORK[work]
     x, y = jnp.asarray(pixels.astype("float32") / 255), jnp.asarray(labels.astype("int32"))
 
     def forward(p, x):
         def pool(h):
             return lax.reduce_window(h, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
-        if kind == "mlp":
+
+        def lstm(x, name):
+            def step(carry, z):
+                h, c = carry
+                i, f, g, o = jnp.split(z + h @ p[f"{name}.recurrent"], 4, -1)
+                c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+                h = jax.nn.sigmoid(o) * jnp.tanh(c)
+                return (h, c), h
+            zero = jnp.zeros((batch, units))
+            return lax.scan(step, (zero, zero), x @ p[f"{name}.input"] + p[f"{name}.bias"])[1]
+        if kind == "lstm":
+            h = x.transpose(1, 0, 2)
+            for name in ("lstm1", "lstm2", "lstm3"):
+                h = lstm(h, name)
+            h = jax.nn.relu(h[-1] @ p["hidden.weight"] + p["hidden.bias"])
+        elif kind == "mlp":
             h = x.reshape(batch, -1)
             for name in ("hidden1", "hidden2"):
                 h = jax.nn.relu(h @ p[f"{name}.weight"] + p[f"{name}.bias"])
@@ -173,15 +226,26 @@ def keras_step(work, threads):
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     weights, pixels, labels = start(work)
-    kind, side, _, batch = WORK[work]
+    kind, _, (units, _), batch = WORK[work]
     p = {k: tf.Variable(v) for k, v in weights.items()}
-    m = {k: tf.Variable(tf.zeros_like(v)) for k, v in p.items()}
-    v = {k: tf.Variable(tf.zeros_like(w)) for k, w in p.items()}
+    if kind == "lstm":
+        stack = [tf.keras.layers.LSTM(units, return_sequences=n < 3) for n in (1, 2, 3)]
+        for n, layer in enumerate(stack, 1):
+            layer.build((batch, None, layers(work)[f"lstm{n}"][0]))
+            parts = [f"lstm{n}.{part}" for part in ("input", "recurrent", "bias")]
+            layer.set_weights([weights[part] for part in parts])
+            p.update(zip(parts, (v.value for v in layer.trainable_variables)))
+    m, v = ({k: tf.Variable(tf.zeros_like(w)) for k, w in p.items()} for _ in range(2))
     x, y = tf.constant(pixels.astype("float32") / 255), tf.constant(labels.astype("int32"))
     count = tf.Variable(0.0)
 
     def forward(x):
-        if kind == "mlp":
+        if kind == "lstm":
+            h = x
+            for layer in stack:
+                h = layer(h)
+            h = tf.nn.relu(h @ p["hidden.weight"] + p["hidden.bias"])
+        elif kind == "mlp":
             h = tf.reshape(x, (batch, -1))
             for name in ("hidden1", "hidden2"):
                 h = tf.nn.relu(h @ p[f"{name}.weight"] + p[f"{name}.bias"])
