@@ -19,8 +19,7 @@ use crate::syntax::ast::{self, DimExpr, Expr, ExprKind, Member, TypeKind};
 use crate::tensor::{self, InputRole, Origin};
 use columns::Field;
 pub use lengths::{BatchLength, Sequences};
-use source::Source;
-pub use source::{Holds, SourceKind};
+pub use source::{Holds, Source};
 use std::rc::Rc;
 
 /// What `raw` gives while a field is elaborated.
@@ -102,7 +101,7 @@ impl Checker {
                     None => broken_fields.push(m.name.text.clone()),
                 },
                 Member::Directive(d) if &*d.word.text == "split" => {
-                    let (found, broken) = splits::parse(self, d, source.kind);
+                    let (found, broken) = splits::parse(self, d, &source);
                     splits.extend(found);
                     broken_splits |= broken;
                 }
@@ -124,10 +123,10 @@ impl Checker {
             self.report(errors::second_text_field(second.name.span));
         }
         if splits.is_empty() {
-            splits = splits::default_splits(source.kind, block.span);
+            splits = splits::default_splits(&source, block.span);
         }
-        let Source { kind, path, .. } = source;
-        let model = Data { name, source: kind.name.into(), path, columns, lengths, splits, span: block.span };
+        let Source { kind, files, .. } = source;
+        let model = Data { name, source: kind.name.into(), files, columns, lengths, splits, span: block.span };
         let unreadable = block.members.iter().any(|m| matches!(m, Member::Error(_)));
         Some(DataInfo { model, fields, reads, broken_fields, broken_splits, unreadable, span: block.span })
     }

@@ -1,7 +1,7 @@
 //! `split train, validate 5_000 of train by hash, test`
 
 use super::checker::Checker;
-use super::data::{Holds, SourceKind};
+use super::data::{Holds, Source};
 use super::model::{Split, SplitBy, SplitSize};
 use super::value::Value;
 use crate::diag::{Code, Diagnostic};
@@ -18,7 +18,7 @@ struct Part {
 }
 
 /// The splits of a directive, and whether a part was left out because of an error, which is reported.
-pub fn parse(checker: &mut Checker, directive: &Directive, source: &SourceKind) -> (Vec<Split>, bool) {
+pub fn parse(checker: &mut Checker, directive: &Directive, source: &Source) -> (Vec<Split>, bool) {
     let groups: Vec<&[Clause]> = directive.clauses.split(|c| matches!(c, Clause::Comma(_))).collect();
     let count = groups.len();
     let parts: Vec<Part> = groups.into_iter().filter_map(|g| part(checker, g, directive.span)).collect();
@@ -32,7 +32,7 @@ pub fn parse(checker: &mut Checker, directive: &Directive, source: &SourceKind) 
         // The same part split by one rule: a `by` anywhere holds for all its pieces.
         let same_parent = |p: &&Part| parent_of(p, source) == parent;
         let by = parts.iter().filter(same_parent).find_map(|p| p.by.as_ref());
-        if let Some(by) = by.filter(|by| source.holds == Holds::Text && &*by.text != "position") {
+        if let Some(by) = by.filter(|by| source.kind.holds == Holds::Text && &*by.text != "position") {
             checker.report(text_by_position(by));
             continue;
         }
@@ -50,15 +50,15 @@ pub fn parse(checker: &mut Checker, directive: &Directive, source: &SourceKind) 
 }
 
 /// Windows of one part of a text must not reach into another: a text is cut into pieces.
-fn default_rule(source: &SourceKind) -> SplitBy {
-    if source.holds == Holds::Text { SplitBy::Position } else { SplitBy::Hash }
+fn default_rule(source: &Source) -> SplitBy {
+    if source.kind.holds == Holds::Text { SplitBy::Position } else { SplitBy::Hash }
 }
 
 /// `of` names a part that the source has, or another split, and not in a circle.
-fn wrong_parent(part: &Part, parts: &[Part], source: &SourceKind) -> Option<Diagnostic> {
+fn wrong_parent(part: &Part, parts: &[Part], source: &Source) -> Option<Diagnostic> {
     let mut of = part.of.as_ref()?;
     for _ in parts {
-        if source.parts.contains(&&*of.text) {
+        if source.has_part(&of.text) {
             return None;
         }
         let Some(parent) = parts.iter().find(|p| p.name.text == of.text) else { return Some(no_parent(of)) };
@@ -71,9 +71,9 @@ fn wrong_parent(part: &Part, parts: &[Part], source: &SourceKind) -> Option<Diag
 }
 
 /// Without a `split`: the source's own parts, or everything as `train`.
-pub fn default_splits(source: &SourceKind, span: Span) -> Vec<Split> {
+pub fn default_splits(source: &Source, span: Span) -> Vec<Split> {
     let by = default_rule(source);
-    let own = |name: &&str| Split { name: name.to_string(), size: SplitSize::Own, by: by.clone(), span };
+    let own = |name: &String| Split { name: name.clone(), size: SplitSize::Own, by: by.clone(), span };
     if source.parts.is_empty() {
         let size = SplitSize::Rest { of: String::new() };
         return vec![Split { name: "train".into(), size, by, span }];
@@ -107,8 +107,8 @@ fn as_name(expr: &Expr) -> Option<&Name> {
 }
 
 /// The part of the source, or the split, that this one is cut from; empty for all of the source.
-fn parent_of(part: &Part, source: &SourceKind) -> String {
-    let is_own = source.parts.contains(&&*part.name.text);
+fn parent_of(part: &Part, source: &Source) -> String {
+    let is_own = source.has_part(&part.name.text);
     match &part.of {
         Some(of) => of.text.to_string(),
         None if is_own => part.name.text.to_string(),
@@ -116,13 +116,13 @@ fn parent_of(part: &Part, source: &SourceKind) -> String {
     }
 }
 
-fn size_of(part: &Part, of: String, source: &SourceKind, parts: &[Part]) -> Option<SplitSize> {
+fn size_of(part: &Part, of: String, source: &Source, parts: &[Part]) -> Option<SplitSize> {
     let shared = parts.iter().filter(|p| parent_of(p, source) == of).count() > 1;
     // Of another split it takes a part that is said.
-    let nested = part.of.as_ref().is_some_and(|of| !source.parts.contains(&&*of.text));
+    let nested = part.of.as_ref().is_some_and(|of| !source.has_part(&of.text));
     Some(match &part.size {
         None if nested => return None,
-        None if source.parts.contains(&&*part.name.text) && !shared => SplitSize::Own,
+        None if source.has_part(&part.name.text) && !shared => SplitSize::Own,
         None => SplitSize::Rest { of },
         Some(Value::Float(v)) if *v > 0.0 && *v <= 1.0 => SplitSize::Fraction { of, part: *v },
         Some(Value::Dim(d)) => {

@@ -13,7 +13,7 @@ pub mod text;
 use super::known::Known;
 use crate::diag::Diagnostic;
 use crate::ops::DType;
-use crate::sema::model::{Column, Data};
+use crate::sema::model::{Column, Data, Files};
 use array::Array;
 use fit::Fitting;
 use sequences::Sequences;
@@ -84,12 +84,16 @@ pub struct DataSet {
 
 impl DataSet {
     /// Opens the files of a declaration that is no text; texts in them are not converted yet.
-    pub fn open(data: &Data, path: &Path) -> Result<DataSet, Diagnostic> {
-        let parts = match data.source.as_str() {
-            "idx" => idx::open(data, path)?,
-            "csv" | "tsv" => csv::open(data, path)?,
-            "jsonl" => jsonl::open(data, path)?,
-            other => return Err(errors::unsupported_source(data, other)),
+    pub fn open(data: &Data, folder: &Path) -> Result<DataSet, Diagnostic> {
+        let parts = match &data.files {
+            Files::One(path) => open_parts(data, &folder.join(path))?,
+            Files::Parts(files) => {
+                let part = |(name, path): &(String, String)| {
+                    let parts = open_parts(data, &folder.join(path))?;
+                    Ok(parts.into_iter().map(|part| Part { name: name.clone(), ..part }).collect())
+                };
+                files.iter().map(part).collect::<Result<Vec<Vec<Part>>, Diagnostic>>()?.into_iter().flatten().collect()
+            }
         };
         Ok(DataSet { name: data.name.clone(), parts })
     }
@@ -101,13 +105,23 @@ impl DataSet {
         if data.source == "text" {
             return text::whole(&data, path, known);
         }
-        let mut set = Self::open(&data, path)?;
+        let mut set = DataSet { name: data.name.clone(), parts: open_parts(&data, path)? };
         Fitting { data: &data, train: None, known }.convert(&mut set)?;
         Ok(set)
     }
 
     pub fn part(&self, name: &str) -> Option<&Part> {
         self.parts.iter().find(|p| p.name == name)
+    }
+}
+
+/// The parts of a file, or of a folder of files.
+fn open_parts(data: &Data, path: &Path) -> Result<Vec<Part>, Diagnostic> {
+    match data.source.as_str() {
+        "idx" => idx::open(data, path),
+        "csv" | "tsv" => csv::open(data, path),
+        "jsonl" => jsonl::open(data, path),
+        other => Err(errors::unsupported_source(data, other)),
     }
 }
 

@@ -15,7 +15,7 @@ use super::vocabulary::Fitted;
 use super::windows;
 use crate::diag::Diagnostic;
 use crate::runtime::{Executable, Report};
-use crate::sema::model::{Data, Model, Phase, Pipeline, Sizes};
+use crate::sema::model::{Data, Files, Model, Phase, Pipeline, Sizes};
 use crate::tensor::OutputRole;
 use std::collections::HashMap;
 use std::path::Path;
@@ -39,12 +39,11 @@ impl Opened {
         let known = &Known::new(known, folder);
         let mut opened = Opened { sets: vec![], fitted: vec![] };
         for data in data {
-            let path = folder.join(&data.path);
-            let (set, splits, fitted) = if data.source == "text" {
-                let text = text::open(data, &path, known)?;
+            let (set, splits, fitted) = if let ("text", Files::One(path)) = (&*data.source, &data.files) {
+                let text = text::open(data, &folder.join(path), known)?;
                 (text.set, text.splits, text.fitted)
             } else {
-                let mut set = DataSet::open(data, &path)?;
+                let mut set = DataSet::open(data, folder)?;
                 let splits = split::resolve(data, &set)?;
                 let train = splits.get(split::training_name(data));
                 let fitted = Fitting { data, train, known }.convert(&mut set)?;

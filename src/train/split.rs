@@ -308,7 +308,7 @@ mod tests {
         Data {
             name: "D".into(),
             source: "csv".into(),
-            path: "d".into(),
+            files: crate::sema::model::Files::One("d".into()),
             columns,
             lengths: vec![],
             splits: splits.iter().map(split).collect(),

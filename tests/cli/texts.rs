@@ -168,6 +168,36 @@ a b c d e\tham\t5\r
 hello hello hello hello\tspam\t1e3\r
 ";
 
+/// Two files are two parts of one data set: what is learned from the first holds for the second, and either may be split.
+#[test]
+fn files_are_parts() {
+    let rows: Vec<&str> = LETTERS.lines().collect();
+    let head = rows[0];
+    let part = |rows: &[&str]| [&[head], rows].concat().join("\n");
+    let program = MAIL
+        .replace("tsv(\"mail.tsv\")", "tsv(train: \"first.tsv\", test: \"second.tsv\")")
+        .replace("split train 0.5, test 0.5 by position", "split train, test");
+    let files: [(&str, &[u8]); 2] =
+        [("first.tsv", &part(&rows[1..5]).into_bytes()), ("second.tsv", &part(&rows[5..]).into_bytes())];
+    let parts = place(&program, &files);
+    let said = parts.nnc(&TRAIN).code(0);
+    assert!(said.stderr.contains("left out 2 rows of `Mail.test`: `second.tsv`, row 2"), "{}", said.stderr);
+    let whole = place(MAIL, &[("mail.tsv", LETTERS.as_bytes())]);
+    whole.nnc(&TRAIN).ok();
+    assert_eq!(last(&parts).progress.fitted, last(&whole).progress.fitted);
+    assert!(last(&parts).tensors == last(&whole).tensors);
+
+    // The source's own parts are there without a `split`, and one may be cut further.
+    parts.edit("  split train, test\n", "");
+    parts.nnc(&TRAIN).ok();
+    parts.edit("  size: f32", "  split train, held 1 of train by position, test\n  size: f32");
+    parts.nnc(&TRAIN).ok();
+    let third = Checkpoint::load(&parts.path("runs/main-3/last.safetensors")).expect("a checkpoint");
+    assert_eq!(third.progress.fitted[0].entries, ["hello", "friend", "there", "world"]);
+    std::fs::remove_file(parts.path("second.tsv")).expect("there");
+    refused(&parts, "E0702", "second.tsv");
+}
+
 fn predictions(place: &Place, data: &str) -> Vec<Value> {
     let said = place.nnc(&["predict", "main.nn", "--data", data, "--threads", "1"]).ok();
     said.lines().map(|l| serde_json::from_str(l).expect("JSON")).collect()

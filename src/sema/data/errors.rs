@@ -16,7 +16,13 @@ pub fn no_source(block: &ast::BlockItem) -> Diagnostic {
 
 pub fn bad_source(span: Span) -> Diagnostic {
     Diagnostic::error(Code(514), "a source is a call with a path")
-        .label(span, "expected something like `idx(\"data/mnist\")`")
+        .label(span, "expected something like `idx(\"data/mnist\")` or `csv(train: \"train.csv\", test: \"test.csv\")`")
+}
+
+pub fn part_twice(label: &ast::Name) -> Diagnostic {
+    Diagnostic::error(Code(514), format!("the part `{}` has two files", label.text))
+        .label(label.span, "named before")
+        .help("give each part a name of its own")
 }
 
 pub fn unknown_source(name: &ast::Name) -> Diagnostic {

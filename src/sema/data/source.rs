@@ -4,7 +4,7 @@ use super::errors;
 use crate::diag::Diagnostic;
 use crate::ops::{DType, Extent};
 use crate::sema::checker::Checker;
-use crate::sema::model::TextUnit;
+use crate::sema::model::{Files, TextUnit};
 use crate::sema::value::Value;
 use crate::source::Span;
 use crate::syntax::ast::{self, Arg, ExprKind};
@@ -12,7 +12,9 @@ use crate::syntax::ast::{self, Arg, ExprKind};
 /// A checked source.
 pub struct Source {
     pub kind: &'static SourceKind,
-    pub path: String,
+    pub files: Files,
+    /// The parts that it has by itself.
+    pub parts: Vec<String>,
     /// Of a `text`: what it is cut into.
     pub unit: Option<TextUnit>,
 }
@@ -20,7 +22,7 @@ pub struct Source {
 /// What the checker knows of a kind of source.
 pub struct SourceKind {
     pub name: &'static str,
-    /// Stored parts that the source has by itself.
+    /// Stored parts that one path has.
     pub parts: &'static [&'static str],
     /// Its columns, where they are fixed.
     pub columns: Option<&'static [&'static str]>,
@@ -51,6 +53,13 @@ pub const SOURCES: [SourceKind; 5] = [
 /// Sources of the language that are not there yet.
 pub const PLANNED: [&str; 8] = ["parquet", "npy", "npz", "images", "wav", "synthetic", "safetensors", "json"];
 
+impl Source {
+    /// It stores a part of this name.
+    pub fn has_part(&self, name: &str) -> bool {
+        self.parts.iter().any(|p| p == name)
+    }
+}
+
 impl SourceKind {
     /// The element type in which a field of this type is stored.
     pub fn stored_dtype(&self, field: DType) -> DType {
@@ -75,12 +84,11 @@ impl Checker {
             });
         };
         let (paths, options): (Vec<&Arg>, Vec<&Arg>) = args.iter().partition(|a| a.label.is_none());
+        if let (Holds::Cells | Holds::Values, [], [_, ..]) = (kind.holds, &paths[..], &options[..]) {
+            return self.part_files(kind, &options);
+        }
         let [path] = paths[..] else { return self.report_none(errors::bad_source(from.span)) };
-        let path = match self.eval(&path.value) {
-            Value::Str(path) => path.to_string(),
-            Value::Error => return None,
-            _ => return self.report_none(errors::bad_source(path.value.span)),
-        };
+        let path = self.source_path(&path.value)?;
         let unit = match kind.holds {
             Holds::Text => Some(self.text_unit(&options, from.span)?),
             _ => match options.first() {
@@ -88,7 +96,30 @@ impl Checker {
                 None => None,
             },
         };
-        Some(Source { kind, path, unit })
+        let parts = kind.parts.iter().map(|p| p.to_string()).collect();
+        Some(Source { kind, files: Files::One(path), parts, unit })
+    }
+
+    /// `tsv(train: "train.tsv", test: "test.tsv")`: each part has a file.
+    fn part_files(&mut self, kind: &'static SourceKind, args: &[&Arg]) -> Option<Source> {
+        let mut files: Vec<(String, String)> = vec![];
+        for arg in args {
+            let Some(label) = &arg.label else { continue };
+            if files.iter().any(|(name, _)| *name == *label.text) {
+                return self.report_none(errors::part_twice(label));
+            }
+            files.push((label.text.to_string(), self.source_path(&arg.value)?));
+        }
+        let parts = files.iter().map(|(name, _)| name.clone()).collect();
+        Some(Source { kind, files: Files::Parts(files), parts, unit: None })
+    }
+
+    fn source_path(&mut self, path: &ast::Expr) -> Option<String> {
+        match self.eval(path) {
+            Value::Str(path) => Some(path.to_string()),
+            Value::Error => None,
+            _ => self.report_none(errors::bad_source(path.span)),
+        }
     }
 
     /// Reports what takes the place of a value.

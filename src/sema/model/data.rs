@@ -10,13 +10,20 @@ pub struct Data {
     pub name: String,
     /// `idx`, `csv`, …
     pub source: String,
-    /// Relative to the program.
-    pub path: String,
+    pub files: Files,
     pub columns: Vec<Column>,
     /// The dimensions that vary from row to row.
     pub lengths: Vec<Length>,
     pub splits: Vec<Split>,
     pub span: Span,
+}
+
+/// Where data is; paths are relative to the program.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Files {
+    One(String),
+    /// Each part has a file: its name, and the path.
+    Parts(Vec<(String, String)>),
 }
 
 /// One column of numbers that fields read. The stored row must have this shape, axes of length 1 aside.

@@ -203,3 +203,42 @@ fn a_split_may_be_split() {
     assert!(super::model(&text).data[0].splits.iter().all(|s| s.by == SplitBy::Position));
     refused(&text.replace("test 0.1", "test 0.1 by hash"), "E0516");
 }
+
+#[test]
+fn files_are_parts_of_a_table() {
+    let program = |source: &str, splits: &str| {
+        format!(
+            "data D from {source} {{
+  x: f32
+  label: i32 = category(raw.label)
+  {splits}
+}}
+train {{
+  let net = Dense(2)
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  step (x, label) in D.train |> batch(4) {{ minimize cross_entropy(net(x[:, _]), label) }}
+}}"
+        )
+    };
+    let split = |splits: &str| {
+        let model = model(&program("csv(train: \"a.csv\", held: \"b.csv\")", splits));
+        model.data[0].splits.iter().map(|s| (s.name.clone(), s.size.clone())).collect::<Vec<_>>()
+    };
+    let own = |name: &str| (name.to_string(), SplitSize::Own);
+    assert_eq!(split(""), [own("train"), own("held")]);
+    let of = "train".to_string();
+    let cut = split("split train, validate 0.2 of train, held");
+    let rest = ("train".to_string(), SplitSize::Rest { of: of.clone() });
+    assert_eq!(cut, [rest, ("validate".into(), SplitSize::Fraction { of, part: 0.2 }), own("held")]);
+    for (source, code) in [
+        ("csv(train: \"a.csv\", train: \"b.csv\")", "E0514"),
+        ("csv(train: 3)", "E0514"),
+        ("csv()", "E0514"),
+        ("csv(\"a.csv\", test: \"b.csv\")", "E0530"),
+    ] {
+        refused(&program(source, ""), code);
+    }
+    refused(&program("csv(held: \"a.csv\", test: \"b.csv\")", ""), "E0510");
+    refused(&program("csv(train: \"a.csv\")", "split train, extra 0.5 of other"), "E0516");
+}
