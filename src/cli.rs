@@ -8,6 +8,7 @@ mod eval;
 mod explain;
 mod export;
 mod fmt;
+mod generate;
 mod ir;
 mod new;
 mod output;
@@ -76,6 +77,7 @@ enum Command {
     Train(train::Options),
     Eval(eval::Options),
     Predict(predict::Options),
+    Generate(generate::Options),
     Export(export::Options),
     Bench(bench::Options),
     Tokenizer(tokenizer::Options),
@@ -142,6 +144,7 @@ pub fn main() -> ExitCode {
         Command::Train(options) => train::run(&options, &output),
         Command::Eval(options) => eval::run(&options, &output),
         Command::Predict(options) => predict::run(&options, &output),
+        Command::Generate(options) => generate::run(&options, &output),
         Command::Export(options) => export::run(&options, &output),
         Command::Bench(options) => bench::run(&options, &output),
         Command::Tokenizer(options) => tokenizer::run(&options, &output),

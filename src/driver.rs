@@ -4,6 +4,7 @@ pub mod bench;
 pub mod compile;
 mod each_pass;
 pub mod export;
+pub mod generate;
 pub mod run;
 pub mod stages;
 pub mod stdlib;

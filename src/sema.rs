@@ -22,6 +22,7 @@ mod facts;
 mod foreign;
 mod freeze;
 mod function;
+mod generation;
 mod intrinsic;
 mod layer;
 mod load;

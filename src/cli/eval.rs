@@ -17,6 +17,9 @@ pub struct Options {
     /// The run's folder [default: the program's latest under runs/]
     #[arg(long, value_name = "FOLDER")]
     run: Option<PathBuf>,
+    /// Without a run: give what the program does not load its first values
+    #[arg(long)]
+    untrained: bool,
     /// Which phase to run
     #[arg(long, value_enum, default_value = "test")]
     phase: Which,
@@ -33,7 +36,7 @@ enum Which {
 
 pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
     let session = output.open_run(&options.program, options.run.as_deref())?;
-    let start = Start::Kept(options.run.clone());
+    let start = Start::Kept { folder: options.run.clone(), untrained: options.untrained };
     let run = Run::new(&session, options.train.as_deref(), &options.machine.options(), start)
         .map_err(|d| Failure::run(d, &session))?;
     let kind = match options.phase {

@@ -59,6 +59,14 @@ pub fn say(line: impl Display) {
     }
 }
 
+/// A part of a line on standard output, at once.
+pub fn put(text: &str) {
+    let mut out = std::io::stdout();
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        std::process::exit(128 + libc::SIGPIPE);
+    }
+}
+
 impl Output {
     pub fn new(global: &Global) -> Output {
         let color = match global.color {

@@ -22,6 +22,9 @@ pub struct Options {
     /// The run's folder [default: the program's latest under runs/]
     #[arg(long, value_name = "FOLDER")]
     run: Option<PathBuf>,
+    /// Without a run: give what the program does not load its first values
+    #[arg(long)]
+    untrained: bool,
     /// The `train` block, by name
     #[arg(long)]
     train: Option<String>,
@@ -29,7 +32,7 @@ pub struct Options {
 
 pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
     let session = output.open_run(&options.program, options.run.as_deref())?;
-    let start = Start::Kept(options.run.clone());
+    let start = Start::Kept { folder: options.run.clone(), untrained: options.untrained };
     let run = Run::new(&session, options.train.as_deref(), &options.machine.options(), start)
         .map_err(|d| Failure::run(d, &session))?;
     let print = |row: serde_json::Value| say(row);

@@ -3,7 +3,8 @@
 use super::Session;
 use super::run::errors;
 use crate::diag::Diagnostic;
-use crate::train::checkpoint::{self, Checkpoint};
+use crate::sema::model::Train;
+use crate::train::checkpoint::{self, Checkpoint, Tensor};
 use crate::train::folder::RunFolder;
 use crate::train::{fit, weights};
 use std::path::{Path, PathBuf};
@@ -14,9 +15,13 @@ impl Session {
     pub fn export(&self, train: Option<&str>, from: Option<&Path>, out: &Path) -> Result<usize, Diagnostic> {
         let train = self.train(train)?;
         let path = self.checkpoint(from)?;
-        let mut tensors = Checkpoint::tensors(&path)?;
+        self.write_foreign(train, Checkpoint::tensors(&path)?, out)
+    }
+
+    /// Writes those tensors that are weights, and gives their number.
+    pub(super) fn write_foreign(&self, train: &Train, tensors: Vec<Tensor>, out: &Path) -> Result<usize, Diagnostic> {
         let is_state = |name: &str| self.model.params.iter().any(|p| p.path == name && !p.kind.is_weight());
-        tensors.retain(|t| !is_state(&t.name));
+        let tensors: Vec<Tensor> = tensors.into_iter().filter(|t| !is_state(&t.name)).collect();
         let written = weights::export(train, &tensors)?;
         checkpoint::save_weights(&written, out).map_err(|e| fit::errors::io(out, &e))?;
         Ok(written.len())

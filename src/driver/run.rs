@@ -12,8 +12,10 @@ use crate::train::fit::{Ended, Fit, Scores, phase_of, run_all};
 use crate::train::folder::RunFolder;
 use crate::train::known::Known;
 use crate::train::phases::{PhaseRunner, Scalars, Sources, set_scalars};
+use crate::train::vocabulary::Fitted;
 use crate::train::{interrupt, predict, state, weights};
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -25,8 +27,9 @@ pub enum Start {
     From(PathBuf, PathBuf),
     /// The last checkpoint in this folder, to go on.
     Resume(PathBuf),
-    /// The kept weights of this run's folder, or of the program's latest run: for `eval` and `predict`.
-    Kept(Option<PathBuf>),
+    /// The kept weights of this run's folder, or of the program's latest run: for `eval` and `predict`. Without a run
+    /// those that the program loads; `untrained`: what it does not load has its first value.
+    Kept { folder: Option<PathBuf>, untrained: bool },
     /// New weights and no folder.
     Weights,
 }
@@ -72,15 +75,18 @@ impl<'s> Run<'s> {
                 run.base = Some(base);
                 run.load_weights(&weights)?;
             }
-            Start::Weights => run.load_foreign()?,
+            Start::Weights => drop(run.load_foreign()?),
             Start::Resume(folder) => {
                 run.folder = RunFolder { path: folder };
                 run.load(&run.folder.last())?;
             }
-            Start::Kept(folder) => {
-                run.folder = session.run_folder(folder.as_deref())?;
-                run.load(&run.folder.kept())?;
-            }
+            Start::Kept { folder, untrained } => match session.run_folder(folder.as_deref()) {
+                Ok(folder) => {
+                    run.folder = folder;
+                    run.load(&run.folder.kept())?;
+                }
+                Err(no_run) => run.load_without_run(untrained, no_run)?,
+            },
         }
         Ok(run)
     }
@@ -117,11 +123,40 @@ impl<'s> Run<'s> {
         Ok(())
     }
 
-    /// Fills what the `load`s of the program name.
-    fn load_foreign(&self) -> Result<(), Diagnostic> {
+    /// Fills what the `load`s of the program name, and gives the paths.
+    fn load_foreign(&self) -> Result<HashSet<String>, Diagnostic> {
         let (model, folder) = (&self.session.model, self.session.folder());
         let mut state = self.state().borrow_mut();
-        self.train.loads.iter().try_for_each(|load| weights::load(load, model, &mut state, &folder))
+        let filled = self.train.loads.iter().map(|load| weights::load(load, model, &mut state, &folder));
+        Ok(filled.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
+    /// Takes the weights that the program loads, where it was never trained, and says so.
+    fn load_without_run(&self, untrained: bool, no_run: Diagnostic) -> Result<(), Diagnostic> {
+        let loads = &self.train.loads;
+        if loads.is_empty() && !untrained {
+            return Err(no_run);
+        }
+        let filled = self.load_foreign()?;
+        let weights = self.session.model.params.iter().filter(|p| p.kind.is_weight());
+        let first: Vec<&str> = weights.filter(|p| !filled.contains(&p.path)).map(|p| p.path.as_str()).collect();
+        if !first.is_empty() && !untrained {
+            return Err(errors::not_loaded(self.train, &first));
+        }
+        let files = loads.iter().map(|l| l.path.as_str()).collect::<Vec<_>>().join(", ");
+        let what = match (loads.is_empty(), first.len()) {
+            (true, _) => "the first values of all weights".to_string(),
+            (false, 0) => format!("the weights of {files}"),
+            (false, n) => format!("the weights of {files}, and first values of {n} others"),
+        };
+        note(format_args!("note: no run of this program; with {what}"));
+        Ok(())
+    }
+
+    /// Writes the weights as they are under the names of the program's `load`s, and gives their number.
+    pub fn export(&self, out: &Path) -> Result<usize, Diagnostic> {
+        let tensors = state::tensors(&self.session.model, &self.state().borrow());
+        self.session.write_foreign(self.train, tensors, out)
     }
 
     /// Replaces parameters by those of a safetensors file, which must have all of them.
@@ -217,15 +252,21 @@ impl<'s> Run<'s> {
             phase_of(self.train, PhaseKind::Predict).ok_or_else(|| errors::no_phase(self.train, PhaseKind::Predict))?;
         let mut sets = self.session.model.data.iter().map(|d| (d, predict::columns(phase, &d.name)));
         let (data, columns) = sets.find(|(_, c)| !c.is_empty()).ok_or_else(|| errors::no_columns(phase))?;
-        let mut fitted = self.session.known();
         let learns = data.columns.iter().any(|c| columns.contains(&c.name) && c.reading != Reading::Number);
-        if self.is_untrained() && (learns || self.session.model.params.iter().any(|p| p.kind == ParamKind::Statistic)) {
-            fitted = self.sources()?.fitted().to_vec();
-        }
+        let fitted = self.fitted(learns)?;
         let folder = self.session.folder();
         let set = DataSet::open_columns(data, path, &columns, &Known::new(&fitted, &folder))?;
         let compile = self.compiler.for_phases();
         predict::run(phase, data, &set, part, &compile, self.scalars(), print)
+    }
+
+    /// What conversions learned. Where nothing is known yet the data is opened, if it is asked for (`learns`).
+    pub(super) fn fitted(&self, learns: bool) -> Result<Vec<Fitted>, Diagnostic> {
+        let learns = learns || self.session.model.params.iter().any(|p| p.kind == ParamKind::Statistic);
+        if self.is_untrained() && learns {
+            return Ok(self.sources()?.fitted().to_vec());
+        }
+        Ok(self.session.known())
     }
 
     /// No checkpoint was loaded: what conversions learn is learned now.
@@ -273,7 +314,15 @@ pub(super) mod errors {
 
     pub fn no_run() -> Diagnostic {
         Diagnostic::error(Code(813), "there is no run of this program under runs/")
-            .help("train it first, or name the folder with --run")
+            .help("train it first, name the folder with --run, or take first values with --untrained")
+    }
+
+    pub fn not_loaded(train: &Train, paths: &[&str]) -> Diagnostic {
+        let shown = paths.iter().take(5).map(|p| format!("`{p}`")).collect::<Vec<_>>().join(", ");
+        let more = if paths.len() > 5 { ", …" } else { "" };
+        Diagnostic::error(Code(820), "the program was never trained, and does not load all of its weights")
+            .label(train.span, format!("no `load` gives {shown}{more}"))
+            .help("train it first, name a run with --run, or take first values with --untrained")
     }
 
     pub fn no_columns(phase: &Phase) -> Diagnostic {

@@ -16,14 +16,18 @@ use crate::ops::dim::Dim;
 use crate::ops::{DType, Extent, Op, Type};
 use crate::source::Span;
 use crate::syntax::ast::{self, DimExpr, TypeKind, TypedMember};
+use crate::tensor::Value as Node;
 use std::rc::Rc;
 
 /// A state of the root call under elaboration. Its present value is among the graph's named tensors.
+#[derive(Clone)]
 pub struct Memory {
-    path: Rc<str>,
-    ty: Type<Dim>,
+    pub path: Rc<str>,
+    pub ty: Type<Dim>,
     /// The dimensions of the call that touched it first.
     dims: Vec<(Rc<str>, BoundDim)>,
+    /// Its first value, outside of all loops.
+    pub first: Node,
 }
 
 impl Checker {
@@ -111,7 +115,7 @@ impl Checker {
         let (node, ty) = begun?;
         let inside = self.graph.emit.enter_loops(&path, node);
         self.graph.current.insert(path.clone(), inside);
-        self.graph.memories.push(Memory { path: path.clone(), ty, dims });
+        self.graph.memories.push(Memory { path: path.clone(), ty, dims, first: node });
         Some(path)
     }
 

@@ -79,6 +79,8 @@ pub struct Train {
     pub phases: Vec<Phase>,
     /// Weights from files of other systems, in order.
     pub loads: Vec<Load>,
+    /// How the model goes on with a text, where its root has `next`.
+    pub generation: Option<Generation>,
     pub span: Span,
 }
 
@@ -127,6 +129,24 @@ pub enum PhaseKind {
     Validate,
     Test,
     Predict,
+}
+
+/// How a model goes on with a text, one token at a time: graphs that leave states to each other. A state is an input
+/// with the role of a buffer, and an update.
+#[derive(Clone, Debug)]
+pub struct Generation {
+    /// First values of the states. Where the root has `start`: input `source: i32[B, S]`, result `token: i32[B]`.
+    pub start: Graph<Dim>,
+    /// The root has `start`: it reads a text, and writes another.
+    pub reads: bool,
+    /// Inputs `token: i32[B]` and `at: i32`, result `scores: f32[B, V]`.
+    pub next: Graph<Dim>,
+    /// The same, after row i of the states became what was row `parents[i]`.
+    pub forked: Graph<Dim>,
+    /// The symbols B and S.
+    pub batch: Dim,
+    pub length: Dim,
+    pub span: Span,
 }
 
 /// The steps of a training that a graph of `step` is for. With `freeze … until` other parts of the model learn in other

@@ -21,11 +21,11 @@ use plan::Move;
 use std::collections::HashSet;
 use std::path::Path;
 
-/// Fills the target of a `load` from its file; paths are relative to `folder`.
+/// Fills the target of a `load` from its file, and gives the paths that it filled; the file's is relative to `folder`.
 ///
 /// # Errors
 /// E0801 where the file cannot be read, E0804 where it does not fit, E0805 where names for one parameter differ.
-pub fn load(load: &Load, model: &Model, state: &mut StateStore, folder: &Path) -> Result<(), Diagnostic> {
+pub fn load(load: &Load, model: &Model, state: &mut StateStore, folder: &Path) -> Result<HashSet<String>, Diagnostic> {
     let path = folder.join(&load.path);
     let archive = Archive::open(&path)?;
     let params: Vec<&Param> = model.params.iter().filter(|p| is_own(load, p)).collect();
@@ -38,7 +38,7 @@ pub fn load(load: &Load, model: &Model, state: &mut StateStore, folder: &Path) -
             fill(state, &tensor, is_new, step)?;
         }
     }
-    Ok(())
+    Ok(filled)
 }
 
 /// Whether a `load` fills this parameter or buffer.

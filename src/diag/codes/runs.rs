@@ -165,4 +165,63 @@ $ nnc train gan.nn critic          # E0817 where the file says `train generator 
 $ nnc ir digits.nn --layer conv9          # E0818: its layers are conv, hidden, head
 ```",
     ),
+    entry(
+        819,
+        "this model cannot generate",
+        "`nnc generate` needs a `train` block in which one layer has `next`, which takes the token at a position, and gives the scores
+of the one behind it. What it has seen before is in its states.
+
+```nn
+model Chars(vocab: int) {
+  embed = Embedding(vocab, 32)
+  rnn = Gru(64)
+  head = Dense(vocab)
+  fn forward(tokens: i32[B, T]) -> f32[B, T, vocab] { head(rnn(embed(tokens)).all) }
+  fn next(token: i32[B], at: i32) -> f32[B, vocab] { head(rnn.next(embed(token))) }
+}
+```
+
+A layer that reads a source text first has `start(source: i32[B, S], mask: bool[B, S]) -> i32[B]`, too: the first tokens.",
+    ),
+    entry(
+        820,
+        "weights without training",
+        "There is no run of the program, and its `load`s do not give all of its weights: what is left has random first values.
+
+```
+$ nnc predict classifier.nn --data new.csv          # E0820: only the encoder is loaded, not the head
+```
+
+Train first, name a run with `--run`, or say `--untrained` where first values are meant.",
+    ),
+    entry(
+        821,
+        "no text to generate",
+        "`nnc generate` reads its prompt as the first text of `step` is read, and spells what it generates as the last one. A text is a
+field made by `bytes`, `characters`, `words` or `tokens`, or the data `text`.
+
+```nn
+step (image, label) in Digits.train |> batch(64) { … }
+```",
+    ),
+    entry(
+        822,
+        "no prompt",
+        "The prompt has no token, so there is nothing to go on from; or its conversion has no ids for it.
+
+```
+$ nnc generate chars.nn --prompt ''          # E0822
+```",
+    ),
+    entry(
+        823,
+        "no place for so many tokens",
+        "The model keeps a known number of positions, and the prompt with what was generated has more.
+
+```
+$ nnc generate gpt.nn --prompt 'To be' --max-tokens 500          # E0823 where `context: 64` is kept
+```
+
+Generate fewer tokens, or build the model with a larger `context` and table of positions.",
+    ),
 ];
