@@ -10,6 +10,8 @@ mod data;
 mod errors;
 #[path = "cli/examples.rs"]
 mod examples;
+#[path = "cli/generate.rs"]
+mod generate;
 #[path = "cli/runs.rs"]
 mod runs;
 #[path = "cli/texts.rs"]

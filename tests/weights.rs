@@ -105,10 +105,64 @@ fn same(found: &[Tensor], expected: &[Tensor]) {
     }
 }
 
+/// Without a run the weights are those that are loaded, if these are all.
+#[test]
+fn no_run_is_needed_where_everything_is_loaded() {
+    let kept = |untrained| Start::Kept { folder: None, untrained };
+    let place = Place::of("t5");
+    let session = place.session(&[]);
+    let run = Run::new(&session, None, &MACHINE, kept(false)).unwrap_or_else(|d| panic!("{d:#?}"));
+    run.export(&place.path("out.safetensors")).unwrap();
+    same(&place.stored("out.safetensors"), &place.stored("t5.safetensors"));
+
+    let session = Place::of("bert");
+    let session = session.session(&[]);
+    let refused = Run::new(&session, None, &MACHINE, kept(false)).err().expect("the head is random");
+    assert_eq!(refused.code, Code(820));
+    assert!(refused.labels[0].text.contains("`head.weight`"), "{refused:#?}");
+    assert!(Run::new(&session, None, &MACHINE, kept(true)).is_ok());
+}
+
 #[test]
 fn t5_comes_back_in_the_same_bytes() {
-    let place = Place::of("t5");
-    same(&place.round_trip(&[]), &place.stored("t5.safetensors"));
+    for program in ["t5", "t5_library"] {
+        let place = Place::of(program);
+        same(&place.round_trip(&[]), &place.stored("t5.safetensors"));
+    }
+}
+
+/// all-MiniLM-L6-v2 from its package: the embeddings of tests/weights/minilm.json, and its tensors under their names.
+#[test]
+fn minilm_gives_the_embeddings_of_pytorch() {
+    let package = Path::new(&std::env::var("HOME").unwrap_or_default()).join(".cache/nnc/minilm-1");
+    if !package.join("model.safetensors").exists() {
+        eprintln!("skipped: there is no {}", package.display());
+        return;
+    }
+    let place = Place::of("minilm");
+    std::os::unix::fs::symlink(&package, place.path("minilm-1")).unwrap();
+    std::os::unix::fs::symlink(package.join("tokenizer.json"), place.path("tokenizer.json")).unwrap();
+    let rows: Vec<Value> =
+        serde_json::from_str(&std::fs::read_to_string(folder().join("minilm.json")).unwrap()).unwrap();
+    let lines: Vec<String> = rows.iter().map(|row| serde_json::json!({ "text": row["text"] }).to_string()).collect();
+    std::fs::write(place.path("texts.jsonl"), lines.join("\n")).unwrap();
+
+    let session = place.session(&[]);
+    let run = Run::new(&session, None, &MACHINE, Start::Kept { folder: None, untrained: false }).unwrap();
+    let found = RefCell::new(vec![]);
+    run.predict(&place.path("texts.jsonl"), None, &|row| found.borrow_mut().push(row["embedding"].clone())).unwrap();
+    let numbers = |json: &Value| json.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect::<Vec<_>>();
+    assert_eq!(found.borrow().len(), 20);
+    for (found, row) in found.borrow().iter().zip(&rows) {
+        let (found, expected) = (numbers(found), numbers(&row["embedding"]));
+        assert_eq!(found.len(), 384);
+        assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-4), "{}", row["text"]);
+    }
+
+    run.export(&place.path("out.safetensors")).unwrap();
+    let mut stored = place.stored("minilm-1/model.safetensors");
+    stored.retain(|t| t.name != "embeddings.position_ids" && !t.name.starts_with("pooler."));
+    same(&place.stored("out.safetensors"), &stored);
 }
 
 /// A packed tensor of the file becomes three of the program, and one again.

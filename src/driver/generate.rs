@@ -69,7 +69,7 @@ impl Run<'_> {
         let seed = request.seed.unwrap_or(self.train.settings.seed);
         let follows = if first.is_some() { vec![] } else { prompt.clone() };
         let task = Task { prompt: first.map_or(prompt, |token| vec![token]), most: request.most, end, seed };
-        let spell = |speller: Speller| carry_out(&mut net, &task, request.choice, &follows, speller, print);
+        let mut spell = |speller: Speller| carry_out(&mut net, &task, request.choice, &follows, speller, print);
         match written.unit() {
             TextUnit::Tokenizer { path, .. } => {
                 let (tokenizer, _) = known.tokenizer(written.data, written.column, path)?;

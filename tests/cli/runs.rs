@@ -104,7 +104,7 @@ fn portable_code_gives_the_same_bits() {
     same(&last(&place, "runs/main-1"), &last(&place, "runs/main-2"));
 }
 
-fn interrupt(child: &Child) {
+pub fn interrupt(child: &Child) {
     let pid = i32::try_from(child.id()).expect("a pid");
     let sent = std::process::Command::new("kill").args(["-INT", &pid.to_string()]).status();
     assert!(sent.expect("kill runs").success());
