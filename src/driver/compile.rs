@@ -12,7 +12,7 @@ use crate::passes;
 use crate::runtime::{Executable, Pool, RunOptions, StateStore};
 use crate::schedule::{self, StepProgram};
 use crate::sema::model::{Param, ParamKind, Phase, Sizes};
-use crate::tensor::{Graph, InputRole, Origin, Output, OutputRole};
+use crate::tensor::{Graph, InputRole, Origin};
 use crate::train::phases::Compile;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -110,11 +110,9 @@ impl Compiler {
         self.finish(graph)
     }
 
-    /// Compiles a graph of a generation; what it begins or renews are states of this compiler.
+    /// Compiles a graph of a generation, whose states are kept with those of the run.
     pub fn compile_generation(&self, graph: &Graph<Dim>, bindings: &Bindings) -> Result<Executable, Diagnostic> {
-        let mut graph = optimized(tensor(graph, bindings)?)?;
-        declare_states(&mut graph);
-        self.finish(graph)
+        self.finish(optimized(tensor(graph, bindings)?)?)
     }
 
     fn finish(&self, graph: Graph) -> Result<Executable, Diagnostic> {
@@ -134,17 +132,6 @@ fn declare_targets(graph: &mut Graph, params: &[Param]) {
         if graph.outputs.iter().any(|o| o.name == param.path) {
             graph.input(&param.path, role, param.ty.clone(), Origin::default());
         }
-    }
-}
-
-/// Gives each update of a state that the graph does not read its input.
-fn declare_states(graph: &mut Graph) {
-    let unread =
-        |o: &&Output| o.role == OutputRole::Update && !graph.insts.iter().any(|i| i.input_name() == Some(&o.name));
-    let missing: Vec<_> =
-        graph.outputs.iter().filter(unread).map(|o| (o.name.clone(), graph.ty(o.value).clone())).collect();
-    for (name, ty) in missing {
-        graph.input(name, InputRole::Buffer, ty, Origin::default());
     }
 }
 

@@ -61,7 +61,7 @@ impl Checker {
                     let begun = c.graph.current.clone();
                     c.call_next(root)?;
                     let memories = c.graph.memories.clone();
-                    let value = |m: &Memory| (m.path.clone(), begun.get(&m.path).copied().unwrap_or(m.first));
+                    let value = |m: &Memory| begun.get(&m.path).copied().unwrap_or(m.first);
                     Some((token, memories.iter().map(value).collect::<Vec<_>>(), memories))
                 })
             })
@@ -69,7 +69,10 @@ impl Checker {
         let (token, values, memories) = found?;
         let mut graph = state.emit.graph;
         token.into_iter().for_each(|token| graph.output("token", OutputRole::Result, token));
-        values.into_iter().for_each(|(path, value)| graph.output(&*path, OutputRole::Update, value));
+        for (memory, value) in memories.iter().zip(values) {
+            graph.input(&*memory.path, InputRole::Buffer, memory.ty.clone(), Origin { layer: None, span: root.span });
+            graph.output(&*memory.path, OutputRole::Update, value);
+        }
         Some((graph, memories))
     }
 
