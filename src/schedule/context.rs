@@ -12,7 +12,7 @@ pub struct Context<'a> {
     users: Vec<Vec<usize>>,
     /// New and old values: the new one may take the place of the old one.
     pub updates: Vec<(Value, Value)>,
-    /// Checks that all elements of a value hold, and that value.
+    /// Checks that all elements of a value hold and that nothing in the step reads, and that value.
     checks: HashMap<Value, Value>,
 }
 
@@ -21,6 +21,7 @@ impl<'a> Context<'a> {
     pub fn new(graph: &'a Graph) -> Context<'a> {
         let cx = Context::body(graph, vec![]);
         let checks = graph.outputs.iter().filter(|o| o.role == OutputRole::Check);
+        let checks = checks.filter(|o| cx.users[o.value.0 as usize].is_empty());
         let checks = checks.filter_map(|o| cx.conjunction(o.value).map(|x| (o.value, x))).collect();
         Context { updates: updates(graph), checks, ..cx }
     }

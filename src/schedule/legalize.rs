@@ -171,8 +171,10 @@ impl Legalizer<'_> {
         }
     }
 
+    /// Whether the value is nothing but a check.
     fn is_check(&self, value: Value) -> bool {
-        self.graph.outputs.iter().any(|o| o.role == OutputRole::Check && o.value == value)
+        let is_read = self.graph.insts.iter().any(|i| i.args.contains(&value));
+        !is_read && self.graph.outputs.iter().any(|o| o.role == OutputRole::Check && o.value == value)
     }
 
     fn is_other_input(&self, value: Value, name: &str) -> bool {
