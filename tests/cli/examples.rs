@@ -15,8 +15,10 @@ fn place(example: &str, files: &[(&str, String)]) -> Place {
     place
 }
 
-/// What the run reports, in the order of its events.
+/// What the run reports, in the order of its events. The program's other commands work too.
 fn train(place: &Place, settings: &[&str]) -> Vec<serde_json::Value> {
+    assert!(place.nnc(&["summary", "main.nn"]).ok().contains("trainable parameters"));
+    assert!(!place.nnc(&["ir", "main.nn", "--phase", "step", "--stage", "asm"]).ok().is_empty());
     let settings = settings.iter().flat_map(|s| ["--set", s]);
     let args = ["train", "main.nn", "--threads", "2", "--message-format", "json"];
     let args: Vec<&str> = args.into_iter().chain(settings).collect();
