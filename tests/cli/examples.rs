@@ -89,7 +89,7 @@ fn stories() -> String {
 
 #[test]
 fn topics_of_stories() {
-    let place = place("reuters", &[("data/reuters/train.tsv", stories())]);
+    let place = place("reuters", &[("data/reuters/train.tsv", stories()), ("data/reuters/test.tsv", stories())]);
     let settings = ["width=8", "epochs=15", "lr=0.02"];
     let events = train(&place, &settings);
     assert!(metric(&events, "test", "accuracy") > 0.9, "{events:?}");
