@@ -50,10 +50,11 @@ impl Session {
         let mut loader = Loader { sources: &mut sources, files: vec![], diagnostics: vec![], loaded: vec![] };
         loader.add(&path.display().to_string(), &text);
         loader.follow_uses(path);
-        for (name, text) in stdlib::FILES {
-            loader.add(name, text);
+        let (mut files, mut diagnostics) = (loader.files, loader.diagnostics);
+        for (file, found) in stdlib::parsed(&mut sources) {
+            files.push(file);
+            diagnostics.extend(found);
         }
-        let (files, mut diagnostics) = (loader.files, loader.diagnostics);
         let (model, found) = sema::check(&files, overrides);
         diagnostics.extend(found);
         diagnostics.sort_by_key(|d| d.labels.first().map(|l| l.span));

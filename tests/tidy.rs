@@ -23,7 +23,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("schedule", &["diag", "ops", "tensor", "tile", "lane"]),
     ("codegen", &["diag", "ops", "tile", "lane", "schedule"]),
     ("runtime", &["diag", "ops", "tensor", "tile", "lane", "schedule", "codegen"]),
-    ("train", &["diag", "ops", "tensor", "sema", "runtime"]),
+    ("train", &["source", "diag", "ops", "tensor", "sema", "runtime"]),
     (
         "driver",
         &[

@@ -251,7 +251,8 @@ impl Checker {
     }
 
     /// Runs `f` with `state` as the graph under construction and gives the graph back.
-    pub fn with_graph<R>(&mut self, state: GraphState, f: impl FnOnce(&mut Self) -> R) -> (GraphState, R) {
+    pub fn with_graph<R>(&mut self, mut state: GraphState, f: impl FnOnce(&mut Self) -> R) -> (GraphState, R) {
+        state.emit.learned = self.values.iter().flat_map(|(_, dim)| dim.symbols()).collect();
         let outer = std::mem::replace(&mut self.graph, state);
         let result = f(self);
         (std::mem::replace(&mut self.graph, outer), result)

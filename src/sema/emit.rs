@@ -32,7 +32,7 @@ use crate::diag::Diagnostic;
 use crate::ops::dim::{Dim, Symbol};
 use crate::ops::{Binary, DType, Extent, Literal, Op, Type, shape};
 use crate::tensor::{Graph, InputRole, Origin, Value as Node};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// A result, or the one diagnostic that says why there is none.
@@ -50,6 +50,8 @@ pub struct Emit {
     pub batches: u64,
     /// What `where T in 2..=128` says of dimensions; all others are at least 1.
     pub ranges: HashMap<Symbol, (i64, i64)>,
+    /// Numbers that the data gives, and that is not open yet.
+    pub learned: HashSet<Symbol>,
     /// Padded dimensions, over which nothing may be summed without a mask.
     pub ragged: Ragged,
     /// Loops whose bodies are under construction, outermost first.
@@ -68,6 +70,7 @@ impl Emit {
             scalars: HashMap::new(),
             batches: 1,
             ranges: HashMap::new(),
+            learned: HashSet::new(),
             ragged: Ragged::default(),
             loops: vec![],
             shares: vec![],
@@ -140,9 +143,12 @@ impl Emit {
         if self.dtype(x) == dtype { Ok(x) } else { self.op(Op::Cast(dtype), &[x]) }
     }
 
-    /// Whether `dim ≥ least` follows from the ranges of its symbols.
+    /// Whether `dim ≥ least` follows from the ranges of its symbols. What a number of the data leaves open is decided
+    /// once the data is.
     pub fn proves(&self, dim: &Dim, least: i64) -> bool {
-        dim.interval(&self.ranges).0.is_some_and(|low| low >= least)
+        let (low, high) = dim.interval(&self.ranges);
+        let is_open = || dim.symbols().iter().any(|s| self.learned.contains(s));
+        low.is_some_and(|low| low >= least) || high.is_none_or(|high| high >= least) && is_open()
     }
 
     /// The i32 scalar input of this name, made on first use.

@@ -116,3 +116,29 @@ fn phonemes_of_spellings() {
     assert!(metric(&events, "test", "exact") > 0.9, "{events:?}");
     same_bits(&place, &settings, &events);
 }
+
+/// Sentences of two to five words, each of which has one translation.
+fn sentences() -> String {
+    let words = [("light", "luz"), ("water", "agua"), ("earth", "tierra"), ("day", "dia"), ("night", "noche")];
+    let mut lines = String::from("reference\tenglish\tspanish\n");
+    for row in 0..200_usize {
+        let picked: Vec<(&str, &str)> = (0..2 + row % 4).map(|i| words[row / 5_usize.pow(i as u32) % 5]).collect();
+        let side =
+            |of: fn(&(&'static str, &'static str)) -> &'static str| picked.iter().map(of).collect::<Vec<_>>().join(" ");
+        writeln!(lines, "{row}\t{}\t{}", side(|w| w.0), side(|w| w.1)).expect("text");
+    }
+    lines
+}
+
+#[test]
+fn sentences_are_translated() {
+    let place = place("translate", &[("data/verses/pairs.tsv", sentences())]);
+    let args = ["tokenizer", "train", "data/verses/pairs.tsv", "--vocab", "300", "--end", "</s>"];
+    place.nnc(&[&args[..], &["--out", "data/verses/tokenizer.json"]].concat()).code(0);
+    let settings = ["width=32", "depth=1", "epochs=50", "lr=0.005", "warmup=20"];
+    let events = train(&place, &settings);
+    assert!(metric(&events, "validate", "loss") < 0.7, "{events:?}");
+    same_bits(&place, &settings, &events);
+    let answers = place.nnc(&["predict", "main.nn", "--data", "data/verses/pairs.tsv"]).code(0).json();
+    assert_eq!(answers.len(), 200);
+}

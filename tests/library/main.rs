@@ -20,6 +20,15 @@ use nnc::syntax::ast::File;
 use nnc::syntax::parse;
 use std::path::Path;
 
+thread_local! {
+    /// A thread that checks many programs reads the library once; behind a file of the program's.
+    static LIBRARY: Vec<(String, File)> = {
+        let mut sources = SourceMap::default();
+        sources.add("test.nn", "");
+        library(&mut sources)
+    };
+}
+
 /// Name and tree of each file of the library.
 fn library(sources: &mut SourceMap) -> Vec<(String, File)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("std");
@@ -40,7 +49,7 @@ fn check(program: &str) -> (Model, Vec<Diagnostic>) {
     let (user, diagnostics) = parse(sources.add("test.nn", program), program);
     assert!(diagnostics.is_empty(), "{program}\n{diagnostics:#?}");
     let mut files = vec![user];
-    files.extend(library(&mut sources).into_iter().map(|(_, file)| file));
+    files.extend(LIBRARY.with(Vec::clone).into_iter().map(|(_, file)| file));
     nnc::sema::check(&files, &[])
 }
 

@@ -295,6 +295,7 @@ impl Checker {
             // A symbol is at least 1, an id may be 0.
             Asked::Id(_) => self.fresh_symbol(&format!("{data}.id")).sub(&Dim::Const(1)),
         };
+        self.graph.emit.learned.extend(dim.symbols());
         self.values.push((value, dim.clone()));
         dim
     }

@@ -109,6 +109,19 @@ fn values_of_the_data_are_opaque_and_then_known() {
     assert_eq!((bytes.values.len(), bytes.params[0].ty.shape[0]), (0, 256));
 }
 
+#[test]
+fn what_depends_on_the_data_is_decided_once_it_is_open() {
+    let text = characters("unit: characters", "i32[65]", "|> batch(4)");
+    let text = text.replace("minimize", "report best: mean(top_k(net(tokens), 5).values)\n    minimize");
+    let (_, files) = files(&text);
+    let codes =
+        |known: &[(DataValue, i64)]| check_with(&files, &[], known).1.iter().map(|d| d.code.0).collect::<Vec<_>>();
+    let size = |n| (DataValue { data: "Book".into(), column: "text".into(), what: Asked::Size }, n);
+    assert_eq!(codes(&[]), [0u16; 0]);
+    assert_eq!(codes(&[size(5)]), [0u16; 0]);
+    assert_eq!(codes(&[size(4)]), [258]);
+}
+
 const MAIL: &str = "
 data Mail from tsv(\"mail.tsv\") where T <= 100 {
   text: i32[T] = words(raw.body, vocab: 1000)
