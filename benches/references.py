@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""The same models as examples/lstm.nn, gpt.nn, reuters.nn and phonemes.nn in PyTorch: the scores they are held against.
+"""The same models as examples/lstm.nn, gpt.nn, reuters.nn, phonemes.nn and translate.nn in PyTorch: the scores they are
+held against.
 
-Usage: references.py lstm|gpt|reuters|phonemes [--seeds 1 2 3] [--threads 2] [--limit STEPS]
+Usage: references.py lstm|gpt|reuters|phonemes|translate [--seeds 1 2 3] [--threads 2] [--limit STEPS]
+       references.py translate --nnc target/release/nnc --runs runs/translate-1 …: BLEU of runs of nnc
 Data, splits, batches, initial distributions, optimizer, schedule and length of training are the example's. Needs
 examples/data/fetch-*.sh to have run, and torch. Prints one JSON object for each seed.
 """
@@ -307,13 +309,100 @@ def phonemes(seed, limit, epochs=6, units=128):
     return dict(exact=round(exact(test), 4), epoch_seconds=round(run.seconds / epochs, 1), **run.times())
 
 
+def verses():
+    """Pairs, their ids with the end, and the rows of validate, test and train."""
+    from tokenizers import Tokenizer
+    tokenizer = Tokenizer.from_file(str(DATA / "verses/tokenizer.json"))
+    pairs = [line.split("\t") for line in open(DATA / "verses/pairs.tsv", encoding="utf-8").read().splitlines()[1:]]
+    held = round(0.05 * len(pairs))
+    x, y = ([torch.tensor(tokenizer.encode(pair[i]).ids) for pair in pairs] for i in (1, 2))
+    return tokenizer, pairs, x, y, by_hash(len(pairs), held, held)
+
+
+def bleu(tokenizer, found, wanted):
+    import sacrebleu
+    texts = [tokenizer.decode(row, skip_special_tokens=True) for row in found]
+    return round(sacrebleu.corpus_bleu(texts, [wanted]).score, 2)
+
+
+def bleu_of_runs(nnc, runs):
+    """nnc's answers to the rows of test, by the weights of each run."""
+    import subprocess, tempfile
+    tokenizer, pairs, _, _, (_, test, _) = verses()
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv", encoding="utf-8") as file:
+        rows = ["reference\tenglish\tspanish", *("\t".join(pairs[i]) for i in test)]
+        file.write("\n".join(rows) + "\n")
+        file.flush()
+        for run in runs:
+            program = str(DATA.parent / "translate.nn")
+            out = subprocess.run([nnc, "predict", program, "--run", run, "--data", file.name],
+                                 check=True, capture_output=True, text=True).stdout
+            answers = {row["row"]: row["spanish"] for row in map(json.loads, out.splitlines())}
+            found = [answers[n] for n in range(len(test))]
+            print(json.dumps(dict(run=run, bleu=bleu(tokenizer, found, [pairs[i][2] for i in test]))), flush=True)
+
+
+def translate(seed, limit, epochs=20, width=256, depth=3):
+    from transformers import T5Config, T5ForConditionalGeneration
+    tokenizer, pairs, x, y, (validate, test, train) = verses()
+    pad, end = tokenizer.token_to_id("<pad>"), tokenizer.token_to_id("</s>")
+    net = T5ForConditionalGeneration(T5Config(
+        vocab_size=tokenizer.get_vocab_size(), d_model=width, d_kv=width // 4, d_ff=4 * width, num_layers=depth, num_heads=4,
+        dropout_rate=0.2, pad_token_id=pad, eos_token_id=end, decoder_start_token_id=pad))
+    as_nnc(net)
+    for part in net.modules():
+        if isinstance(part, nn.Embedding):
+            nn.init.normal_(part.weight, std=0.02 if part.embedding_dim == 4 else 1.0)
+    net.lm_head.weight = net.shared.weight
+    lengths = np.array([len(row) for row in y])
+    run = Run(net, cosine(1e-3, warmup=400), epochs * -(-len(train) // 32), decay=0.01, beta2=0.98)
+
+    def loss(rows, smoothing):
+        (source, sizes), (target, counts) = padded(x, rows), padded(y, rows)
+        seen = torch.arange(source.shape[1])[None, :] < sizes[:, None]
+        wanted = target.masked_fill(torch.arange(target.shape[1])[None, :] >= counts[:, None], -100)
+        before = F.pad(target[:, :-1], (1, 0), value=pad)
+        logits = net(input_ids=source, attention_mask=seen.long(), decoder_input_ids=before).logits
+        return F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), label_smoothing=smoothing), counts.sum().item()
+
+    def validation():
+        net.eval()
+        with torch.no_grad():
+            parts = [loss(rows, 0.0) for rows in buckets(validate, lengths, 64, shuffle=False)]
+        net.train()
+        return sum(l.item() * n for l, n in parts) / sum(n for _, n in parts)
+
+    best, best_weights = math.inf, None
+    net.train()
+    for epoch in range(epochs):
+        for rows in buckets(train, lengths, 32)[:limit]:
+            run.update(lambda: loss(rows, 0.1)[0])
+        score = validation()
+        print(f"epoch {epoch + 1}: loss {score:.4f}, {run.times()}", flush=True)
+        if score < best:
+            best, best_weights = score, {k: v.clone() for k, v in net.state_dict().items()}
+    net.load_state_dict(best_weights)
+    net.eval()
+    found = []
+    for i in range(0, len(test), 32):
+        source, sizes = padded(x, test[i:i + 32])
+        seen = torch.arange(source.shape[1])[None, :] < sizes[:, None]
+        found += net.generate(input_ids=source, attention_mask=seen.long(), num_beams=4, max_new_tokens=60).tolist()
+    score = bleu(tokenizer, found, [pairs[i][2] for i in test])
+    return dict(bleu=score, validation_loss=round(best, 4), epoch_seconds=round(run.seconds / epochs, 1), **run.times())
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("model", choices=["lstm", "gpt", "reuters", "phonemes"])
+    ap.add_argument("model", choices=["lstm", "gpt", "reuters", "phonemes", "translate"])
     ap.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--limit", type=int, help="at most so many steps (an epoch): to measure time")
+    ap.add_argument("--nnc", default="target/release/nnc", help="the binary that made the runs")
+    ap.add_argument("--runs", nargs="*", help="BLEU of these runs of examples/translate.nn, and no training")
     a = ap.parse_args()
+    if a.runs:
+        return bleu_of_runs(a.nnc, a.runs)
     torch.set_num_threads(a.threads)
     scores = []
     for seed in a.seeds:
