@@ -139,6 +139,6 @@ fn sentences_are_translated() {
     let events = train(&place, &settings);
     assert!(metric(&events, "validate", "loss") < 0.7, "{events:?}");
     same_bits(&place, &settings, &events);
-    let answers = place.nnc(&["predict", "main.nn", "--data", "data/verses/pairs.tsv"]).code(0).json();
-    assert_eq!(answers.len(), 200);
+    let answers = place.nnc(&["predict", "main.nn", "--data", "data/verses/pairs.tsv"]).ok();
+    assert_eq!(answers.lines().count(), 200, "{answers}");
 }
