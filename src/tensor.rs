@@ -100,6 +100,12 @@ pub struct Inst<D = usize> {
     pub origin: Origin,
 }
 
+/// Whether a path is that of a layer or of something in it: `blocks.0.dense` of `blocks.0`. Everything is in the layer
+/// without a path.
+pub fn is_within(path: &str, layer: &str) -> bool {
+    path.strip_prefix(layer).is_some_and(|rest| layer.is_empty() || rest.is_empty() || rest.starts_with('.'))
+}
+
 impl<D> Inst<D> {
     /// The name of an input; `None` for anything else.
     pub fn input_name(&self) -> Option<&str> {

@@ -252,7 +252,7 @@ impl Checker {
 
     /// Runs `f` with `state` as the graph under construction and gives the graph back.
     pub fn with_graph<R>(&mut self, mut state: GraphState, f: impl FnOnce(&mut Self) -> R) -> (GraphState, R) {
-        state.emit.learned = self.values.iter().flat_map(|(_, dim)| dim.symbols()).collect();
+        state.emit.learned = self.open_values();
         let outer = std::mem::replace(&mut self.graph, state);
         let result = f(self);
         (std::mem::replace(&mut self.graph, outer), result)

@@ -57,11 +57,6 @@ impl DataInfo {
         self.fields.iter().any(|f| &*f.name.text == name)
     }
 
-    /// It is one text, which pipelines cut into windows.
-    pub fn is_text(&self) -> bool {
-        self.model.source == "text"
-    }
-
     /// The length of the windows, where the field says it.
     pub fn window(&self) -> Option<usize> {
         let [Axis::Fixed(n)] = self.fields.first()?.shape[..] else { return None };
@@ -173,7 +168,7 @@ impl Checker {
             return known.clone();
         }
         let lengths = self.open_lengths(data, &batch.size, &batch.pads);
-        let windows = data.fields.iter().filter(|_| data.is_text()).filter_map(|f| f.window(batch));
+        let windows = data.fields.iter().filter(|_| data.model.is_text()).filter_map(|f| f.window(batch));
         let windows = windows.map(|(name, dim)| (name, BoundDim { dim, span: data.span }));
         let dims: Vec<_> = lengths.iter().map(|l| l.bound(data.span)).chain(windows).collect();
         self.frame().dims.extend(dims);
@@ -186,7 +181,7 @@ impl Checker {
         let state = GraphState::new(&data.model.name, GraphKind::Phase);
         self.with_graph(state, |c| {
             let mut batch = c.new_batch(Origin::default());
-            batch.window = data.is_text().then(|| c.fresh_symbol("window"));
+            batch.window = data.model.is_text().then(|| c.fresh_symbol("window"));
             c.in_frame(Frame::new(super::scope::Owner::None), |c| {
                 for field in &data.fields {
                     c.field(data, &field.name, &mut batch);

@@ -7,9 +7,10 @@ use super::terms::{expr_text, names};
 use super::value::Value;
 use crate::diag::{Code, Diagnostic, Label};
 use crate::ops::Compare;
-use crate::ops::dim::Dim;
+use crate::ops::dim::{Dim, Symbol};
 use crate::source::Span;
 use crate::syntax::ast::{Expr, ExprKind};
+use std::collections::HashSet;
 
 /// Whose facts are proved, and where they are asked for.
 #[derive(Clone, Copy)]
@@ -74,8 +75,13 @@ impl Checker {
 
     /// A number that the data gives is still unknown.
     fn depends_on_data(&self, a: &Dim, b: &Dim) -> bool {
-        let open = |s| self.values.iter().any(|(_, dim)| dim.symbols().contains(s));
-        a.symbols().iter().chain(&b.symbols()).any(open)
+        let open = self.open_values();
+        a.symbols().iter().chain(&b.symbols()).any(|s| open.contains(s))
+    }
+
+    /// The numbers of the data that are still unknown.
+    pub fn open_values(&self) -> HashSet<Symbol> {
+        self.values.iter().flat_map(|(_, dim)| dim.symbols()).collect()
     }
 
     /// Leaves a condition to be settled when the batch size is known.

@@ -7,12 +7,12 @@ use super::checker::Checker;
 use super::emit::Checked;
 use super::load::is_word;
 use super::model::{Micro, Stage, Unit};
-use super::optimizer::{below, not_a_target};
+use super::optimizer::not_a_target;
 use crate::diag::{Code, Diagnostic};
 use crate::ops::{Binary, DType};
 use crate::source::Span;
 use crate::syntax::ast::{Clause, Directive, Expr, ExprKind};
-use crate::tensor;
+use crate::tensor::{self, is_within};
 use std::rc::Rc;
 
 /// What lies below `prefix` learns from epoch or step `until` on; never, where there is no limit.
@@ -97,19 +97,19 @@ impl Checker {
     /// Whether what lies at this path does not learn in the stage under elaboration.
     pub fn is_frozen(&self, path: &str) -> bool {
         let Some(stage) = &self.train.stage else { return false };
-        self.train.freezes.iter().any(|f| below(path, &f.prefix) && holds(f, stage))
+        self.train.freezes.iter().any(|f| is_within(path, &f.prefix) && holds(f, stage))
     }
 
     /// The line that freezes this path for good.
     pub fn frozen_for_good(&self, path: &str) -> Option<Span> {
-        self.train.freezes.iter().find(|f| f.until.is_none() && below(path, &f.prefix)).map(|f| f.span)
+        self.train.freezes.iter().find(|f| f.until.is_none() && is_within(path, &f.prefix)).map(|f| f.span)
     }
 
     /// How many updates a parameter has had, this one included: the step, without those of the time in which it was
     /// frozen, and of those of an `every` only each n-th.
     pub fn update_count(&mut self, path: &str) -> Checked<tensor::Value> {
         let limits: Vec<(u64, Unit)> =
-            self.train.freezes.iter().filter(|f| below(path, &f.prefix)).filter_map(|f| f.until).collect();
+            self.train.freezes.iter().filter(|f| is_within(path, &f.prefix)).filter_map(|f| f.until).collect();
         let period = self.train.period;
         let step = self.graph.emit.scalar("step");
         let mut count = self.each(step, period)?;

@@ -53,21 +53,14 @@ impl Checker {
     /// The graph that gives the states their values before the first token, and these states: all that `start` and
     /// `next` touch.
     fn start_graph(&mut self, root: &Root) -> Option<(Graph<Dim>, Vec<Memory>)> {
-        let state = GraphState::new("start", GraphKind::Phase);
-        let (state, found) = self.with_graph(state, |c| {
-            c.in_frame(Frame::new(Owner::None), |c| {
-                c.in_root_call(|c| {
-                    let token = c.call_start(root)?;
-                    let begun = c.graph.current.clone();
-                    c.call_next(root)?;
-                    let memories = c.graph.memories.clone();
-                    let value = |m: &Memory| begun.get(&m.path).copied().unwrap_or(m.first);
-                    Some((token, memories.iter().map(value).collect::<Vec<_>>(), memories))
-                })
-            })
-        });
-        let (token, values, memories) = found?;
-        let mut graph = state.emit.graph;
+        let (mut graph, (token, values, memories)) = self.root_call("start", |c| {
+            let token = c.call_start(root)?;
+            let begun = c.graph.current.clone();
+            c.call_next(root)?;
+            let memories = c.graph.memories.clone();
+            let value = |m: &Memory| begun.get(&m.path).copied().unwrap_or(m.first);
+            Some((token, memories.iter().map(value).collect::<Vec<_>>(), memories))
+        })?;
         token.into_iter().for_each(|token| graph.output("token", OutputRole::Result, token));
         for (memory, value) in memories.iter().zip(values) {
             graph.input(&*memory.path, InputRole::Buffer, memory.ty.clone(), Origin { layer: None, span: root.span });
@@ -78,22 +71,23 @@ impl Checker {
 
     /// The graph of one token more: scores, and the states behind it. `forked`: row i goes on from row `parents[i]`.
     fn next_graph(&mut self, root: &Root, memories: &[Memory], forked: bool) -> Option<Graph<Dim>> {
-        let state = GraphState::new(if forked { "forked" } else { "next" }, GraphKind::Phase);
-        let (state, found) = self.with_graph(state, |c| {
-            c.in_frame(Frame::new(Owner::None), |c| {
-                c.in_root_call(|c| {
-                    let parents = forked.then(|| c.argument_input("parents", vec![root.batch.clone()], root.span));
-                    memories.iter().try_for_each(|m| c.recall(m, parents, root.span))?;
-                    let scores = c.call_next(root)?;
-                    Some((scores, c.graph.current.clone()))
-                })
-            })
-        });
-        let (scores, current) = found?;
-        let mut graph = state.emit.graph;
+        let (mut graph, (scores, current)) = self.root_call(if forked { "forked" } else { "next" }, |c| {
+            let parents = forked.then(|| c.argument_input("parents", vec![root.batch.clone()], root.span));
+            memories.iter().try_for_each(|m| c.recall(m, parents, root.span))?;
+            let scores = c.call_next(root)?;
+            Some((scores, c.graph.current.clone()))
+        })?;
         graph.output("scores", OutputRole::Result, scores);
         memories.iter().for_each(|m| graph.output(&*m.path, OutputRole::Update, current[&m.path]));
         Some(graph)
+    }
+
+    /// A graph of its own, built by a root call; `None` where `f` gives none.
+    fn root_call<R>(&mut self, name: &str, f: impl FnOnce(&mut Self) -> Option<R>) -> Option<(Graph<Dim>, R)> {
+        let state = GraphState::new(name, GraphKind::Phase);
+        let (state, found) =
+            self.with_graph(state, |c| c.in_frame(Frame::new(Owner::None), |c| c.in_root_call(|c| f(c))));
+        Some((state.emit.graph, found?))
     }
 
     /// An input of whole numbers.

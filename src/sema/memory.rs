@@ -6,7 +6,6 @@
 use super::checker::{Checker, GraphKind};
 use super::layer::{Instance, join};
 use super::model::ParamKind;
-use super::optimizer::below;
 use super::param::same_type;
 use super::scope::{BoundDim, Frame, Owner};
 use super::terms::collect_capitals;
@@ -16,7 +15,7 @@ use crate::ops::dim::Dim;
 use crate::ops::{DType, Extent, Op, Type};
 use crate::source::Span;
 use crate::syntax::ast::{self, DimExpr, TypeKind, TypedMember};
-use crate::tensor::Value as Node;
+use crate::tensor::{Value as Node, is_within};
 use std::rc::Rc;
 
 /// A state of the root call under elaboration. Its present value is among the graph's named tensors.
@@ -172,7 +171,7 @@ impl Checker {
         let Value::Tensor(parents) = self.settle(parents.map(Value::Tensor)) else { return Value::Error };
         let prefix = self.instances[id.0 as usize].path.clone();
         let paths: Vec<Rc<str>> =
-            self.graph.memories.iter().map(|m| m.path.clone()).filter(|path| below(path, &prefix)).collect();
+            self.graph.memories.iter().map(|m| m.path.clone()).filter(|path| is_within(path, &prefix)).collect();
         if paths.is_empty() && self.declares_memory(id) {
             return self.report(nothing_to_reorder(span, &prefix));
         }

@@ -9,7 +9,7 @@ use crate::diag::Diagnostic;
 use crate::ops::dim::{Bindings, Dim};
 use crate::ops::{Compare, Type};
 use crate::source::Span;
-use crate::tensor::Graph;
+use crate::tensor::{Graph, InputRole};
 pub use data::*;
 use std::ops::Range;
 
@@ -53,6 +53,15 @@ pub enum ParamKind {
 }
 
 impl ParamKind {
+    /// The role of its input in a graph.
+    pub fn role(self) -> InputRole {
+        match self {
+            ParamKind::Trainable => InputRole::Param,
+            ParamKind::Buffer | ParamKind::Statistic => InputRole::Buffer,
+            ParamKind::OptState => InputRole::OptState,
+        }
+    }
+
     /// It belongs to the model itself, whatever it is trained by and on.
     pub fn is_weight(self) -> bool {
         matches!(self, ParamKind::Trainable | ParamKind::Buffer)

@@ -12,7 +12,7 @@ use crate::ops::dim::Dim;
 use crate::ops::{Binary, Compare, DType, Op, Type};
 use crate::source::Span;
 use crate::syntax::ast::{self, BlockItem, Expr, ExprKind, Member, Minimize, TypedMember};
-use crate::tensor::{self, Graph, Origin, OutputRole};
+use crate::tensor::{self, Graph, Origin, OutputRole, is_within};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -229,7 +229,7 @@ impl Checker {
     /// Trainable parameters below the prefixes (all, if there are none) that the loss depends on.
     fn reached_params(&self, loss: tensor::Value, prefixes: &[Rc<str>]) -> Vec<usize> {
         let trainable = |p: &ParamInfo| {
-            p.kind == ParamKind::Trainable && (prefixes.is_empty() || prefixes.iter().any(|q| below(&p.path, q)))
+            p.kind == ParamKind::Trainable && (prefixes.is_empty() || prefixes.iter().any(|q| is_within(&p.path, q)))
         };
         let present = |p: &ParamInfo| self.graph.current.get(&p.path).copied();
         let leaves: Vec<tensor::Value> =
@@ -257,7 +257,7 @@ impl Checker {
     }
 
     fn choose(&mut self, target: &Target, with: Option<&Choice>, span: Span) -> Option<Choice> {
-        let targeted = self.train.targeted.iter().filter(|(prefix, _)| below(&target.path, prefix));
+        let targeted = self.train.targeted.iter().filter(|(prefix, _)| is_within(&target.path, prefix));
         let nearest = targeted.max_by_key(|(prefix, _)| prefix.len()).map(|(_, c)| c);
         let found = with.or(nearest).or(self.train.optimizer.as_ref()).cloned();
         if found.is_none() && !self.train.broken_settings {
@@ -367,11 +367,6 @@ fn loss_name(m: &Minimize) -> Rc<str> {
         Some(last) => format!("{}_loss", last.text).into(),
         None => "loss".into(),
     }
-}
-
-/// Whether `path` is `prefix` or lies below it.
-pub(super) fn below(path: &str, prefix: &str) -> bool {
-    prefix.is_empty() || path == prefix || path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// Values from which `from` is computed, not looking behind `leaves` and gradients that are stopped.

@@ -9,7 +9,7 @@ use crate::ops::{DType, Extent, Type};
 use crate::sema::model::ParamKind;
 use crate::source::Span;
 use crate::syntax::ast::{self, DimExpr, TypeExpr, TypeKind, TypedMember};
-use crate::tensor::{self, InputRole, Origin};
+use crate::tensor::{self, Origin};
 use std::rc::Rc;
 
 /// A named tensor that outlives a step.
@@ -20,16 +20,6 @@ pub struct ParamInfo {
     /// Layer path for the origin of inputs.
     pub layer: Rc<str>,
     pub span: Span,
-}
-
-impl ParamInfo {
-    fn role(&self) -> InputRole {
-        match self.kind {
-            ParamKind::Trainable => InputRole::Param,
-            ParamKind::Buffer | ParamKind::Statistic => InputRole::Buffer,
-            ParamKind::OptState => InputRole::OptState,
-        }
-    }
 }
 
 impl Checker {
@@ -167,7 +157,7 @@ impl Checker {
             return Value::Tensor(node);
         }
         let origin = Origin { layer: Some(info.layer.clone()), span: info.span };
-        let (role, ty, kind) = (info.role(), info.ty.clone(), info.kind);
+        let (role, ty, kind) = (info.kind.role(), info.ty.clone(), info.kind);
         let node = self.graph.emit.input(&path, role, ty, origin);
         let node = if kind == ParamKind::Buffer { self.graph.emit.enter_loops(&path, node) } else { node };
         self.graph.current.insert(path, node);

@@ -164,7 +164,7 @@ impl Checker {
 
     /// Windows are for texts, whose pipelines have them; a field of known length says how long they are.
     fn settle_windows(&mut self, data: &DataInfo, pipeline: &mut Pipeline) {
-        if !data.is_text() {
+        if !data.model.is_text() {
             if pipeline.windows.is_some() {
                 self.report(windows_of_rows(pipeline.span));
             }

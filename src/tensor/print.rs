@@ -65,7 +65,7 @@ impl Printer<'_> {
     fn shows<D>(&self, inst: &Inst<D>) -> bool {
         let Some(wanted) = self.options.layer else { return true };
         let layer = inst.origin.layer.as_deref().unwrap_or("");
-        layer.strip_prefix(wanted).is_some_and(|rest| wanted.is_empty() || rest.is_empty() || rest.starts_with('.'))
+        super::is_within(layer, wanted)
     }
 
     fn inst<D: Display + Clone>(&mut self, graph: &Graph<D>, inst: &Inst<D>, depth: usize) {

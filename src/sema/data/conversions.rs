@@ -2,7 +2,7 @@
 //! `category(raw.label)`, `standardize(raw.area)`.
 
 use super::columns::is_raw_column;
-use super::errors;
+use super::{DataInfo, errors};
 use crate::ops::dim::Dim;
 use crate::ops::{Binary, DType, Extent, Type};
 use crate::sema::checker::Checker;
@@ -224,16 +224,11 @@ impl Checker {
     /// `Text.vocab`, `Pairs.source.vocab`, `Digits.label.count`: a number that the data gives. `None` for any other
     /// expression.
     pub fn data_value(&mut self, base: &Expr, name: &ast::Name) -> Option<Value> {
-        let (owner, field) = data_owner(base)?;
-        if self.find_local(&owner.text).is_some() || !self.defs.is_data(owner) {
-            return None;
-        }
-        let Some(info) = self.data(&owner.text) else { return Some(Value::Error) };
-        if let Some(field) = field
-            && !info.has_field(&field.text)
-        {
-            return Some(self.no_field(&info, field));
-        }
+        let (owner, field) = self.data_owner(base)?;
+        let info = match self.info_of(owner, field) {
+            Ok(info) => info,
+            Err(value) => return Some(value),
+        };
         let wanted = |c: &&Column| match &*name.text {
             "vocab" => matches!(c.reading, Reading::Ids { .. }),
             "count" => c.reading == Reading::Category && field.is_some(),
@@ -251,16 +246,11 @@ impl Checker {
     /// other call.
     pub fn data_id(&mut self, callee: &Expr, args: &[Arg]) -> Option<Value> {
         let ExprKind::Field(base, name) = &callee.kind else { return None };
-        let (owner, field) = data_owner(base).filter(|_| &*name.text == "id")?;
-        if self.find_local(&owner.text).is_some() || !self.defs.is_data(owner) {
-            return None;
-        }
-        let Some(info) = self.data(&owner.text) else { return Some(Value::Error) };
-        if let Some(field) = field
-            && !info.has_field(&field.text)
-        {
-            return Some(self.no_field(&info, field));
-        }
+        let (owner, field) = self.data_owner(base).filter(|_| &*name.text == "id")?;
+        let info = match self.info_of(owner, field) {
+            Ok(info) => info,
+            Err(value) => return Some(value),
+        };
         let token = match args {
             [Arg { label: None, value }] => match self.eval(value) {
                 Value::Str(token) => token,
@@ -277,6 +267,22 @@ impl Checker {
             }
             [] => Some(self.report(errors::no_value(name))),
             [..] => Some(self.report(errors::several_vocabularies(name, &owner.text))),
+        }
+    }
+
+    /// `Data` or `Data.field`, where the name means a data declaration.
+    fn data_owner<'e>(&mut self, base: &'e Expr) -> Option<(&'e ast::Name, Option<&'e ast::Name>)> {
+        let (owner, field) = owner_and_field(base)?;
+        let is_data = self.find_local(&owner.text).is_none() && self.defs.is_data(owner);
+        is_data.then_some((owner, field))
+    }
+
+    /// The data set, which has the field; what stands in for the value otherwise.
+    fn info_of(&mut self, owner: &ast::Name, field: Option<&ast::Name>) -> Result<Rc<DataInfo>, Value> {
+        let info = self.data(&owner.text).ok_or(Value::Error)?;
+        match field.filter(|field| !info.has_field(&field.text)) {
+            Some(field) => Err(self.no_field(&info, field)),
+            None => Ok(info),
         }
     }
 
@@ -302,7 +308,7 @@ impl Checker {
 }
 
 /// `Data` or `Data.field`.
-fn data_owner(base: &Expr) -> Option<(&ast::Name, Option<&ast::Name>)> {
+fn owner_and_field(base: &Expr) -> Option<(&ast::Name, Option<&ast::Name>)> {
     match &base.kind {
         ExprKind::Name(owner) => Some((owner, None)),
         ExprKind::Field(inner, field) => match &inner.kind {

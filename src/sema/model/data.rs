@@ -18,6 +18,13 @@ pub struct Data {
     pub span: Span,
 }
 
+impl Data {
+    /// It is one text, which pipelines cut into windows.
+    pub fn is_text(&self) -> bool {
+        self.source == "text"
+    }
+}
+
 /// Where data is; paths are relative to the program.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Files {
@@ -49,6 +56,13 @@ pub enum Reading {
     Ids { unit: TextUnit, limit: Option<usize> },
     /// A text becomes its place among the labels that occur in training.
     Category,
+}
+
+impl Reading {
+    /// What a text is cut into, where its units become ids.
+    pub fn unit(&self) -> Option<&TextUnit> {
+        if let Reading::Ids { unit, .. } = self { Some(unit) } else { None }
+    }
 }
 
 /// What a text is cut into.
