@@ -18,6 +18,7 @@ mod tokenizer;
 mod train;
 
 use crate::driver::compile::{Form, MachineOptions};
+use crate::driver::run::Start;
 use crate::train::console::note;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -104,6 +105,23 @@ struct Machine {
     /// The form of machine code: all give the same bits [default: the fastest that runs here]
     #[arg(long, value_enum)]
     code: Option<Form>,
+}
+
+/// Which weights a command takes.
+#[derive(Args)]
+struct Weights {
+    /// The run's folder [default: the program's latest under runs/]
+    #[arg(long, value_name = "FOLDER")]
+    run: Option<PathBuf>,
+    /// Without a run: give what the program does not load its first values
+    #[arg(long)]
+    untrained: bool,
+}
+
+impl Weights {
+    fn start(&self) -> Start {
+        Start::Kept { folder: self.run.clone(), untrained: self.untrained }
+    }
 }
 
 /// More than any machine has: such a number is a slip.

@@ -1,11 +1,10 @@
 //! `nnc eval`: scores a run's kept weights.
 
 use super::output::{Failure, Output};
-use super::{Machine, Program};
-use crate::driver::run::{Run, Start};
+use super::{Machine, Program, Weights};
+use crate::driver::run::Run;
 use crate::sema::model::PhaseKind;
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
 
 /// Score the kept weights of a run on a split
 #[derive(Args)]
@@ -14,12 +13,8 @@ pub struct Options {
     program: Program,
     #[command(flatten)]
     machine: Machine,
-    /// The run's folder [default: the program's latest under runs/]
-    #[arg(long, value_name = "FOLDER")]
-    run: Option<PathBuf>,
-    /// Without a run: give what the program does not load its first values
-    #[arg(long)]
-    untrained: bool,
+    #[command(flatten)]
+    weights: Weights,
     /// Which phase to run
     #[arg(long, value_enum, default_value = "test")]
     phase: Which,
@@ -35,9 +30,8 @@ enum Which {
 }
 
 pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
-    let session = output.open_run(&options.program, options.run.as_deref())?;
-    let start = Start::Kept { folder: options.run.clone(), untrained: options.untrained };
-    let run = Run::new(&session, options.train.as_deref(), &options.machine.options(), start)
+    let session = output.open_run(&options.program, options.weights.run.as_deref())?;
+    let run = Run::new(&session, options.train.as_deref(), &options.machine.options(), options.weights.start())
         .map_err(|d| Failure::run(d, &session))?;
     let kind = match options.phase {
         Which::Validate => PhaseKind::Validate,

@@ -1,7 +1,7 @@
 //! `nnc generate`: goes on with a text, and prints as it goes.
 
 use super::output::{Failure, Output, put, say};
-use super::{Machine, Program};
+use super::{Machine, Program, Weights};
 use crate::driver::generate::Request;
 use crate::driver::run::{Run, Start};
 use crate::train::generate::{Choice, Ended};
@@ -41,15 +41,11 @@ pub struct Options {
     /// Of chance [default: the seed of the program]
     #[arg(long)]
     seed: Option<u64>,
-    /// The run's folder [default: the program's latest under runs/]
-    #[arg(long, value_name = "FOLDER")]
-    run: Option<PathBuf>,
+    #[command(flatten)]
+    kept: Weights,
     /// Take these weights (safetensors, under the program's names)
     #[arg(long, value_name = "FILE", conflicts_with = "run")]
     weights: Option<PathBuf>,
-    /// Without a run: give what the program does not load its first values
-    #[arg(long)]
-    untrained: bool,
     /// The `train` block, by name
     #[arg(long)]
     train: Option<String>,
@@ -78,12 +74,12 @@ impl Options {
 }
 
 pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
-    let session = output.open_run(&options.program, options.run.as_deref())?;
+    let session = output.open_run(&options.program, options.kept.run.as_deref())?;
     let fail = |d| Failure::run(d, &session);
     interrupt::install();
     let start = match options.weights {
         Some(_) => Start::Weights,
-        None => Start::Kept { folder: options.run.clone(), untrained: options.untrained },
+        None => options.kept.start(),
     };
     let run = Run::new(&session, options.train.as_deref(), &options.machine.options(), start).map_err(fail)?;
     if let Some(path) = &options.weights {

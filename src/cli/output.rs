@@ -112,9 +112,7 @@ impl Output {
     /// The same with the `--set` values of the run in this folder, and with what it learned from its data; the values of
     /// the command line come after those.
     pub fn open_run(&self, program: &Program, folder: Option<&Path>) -> Result<Session, Failure> {
-        let stem = program.file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-        let latest = || RunFolder::latest(Path::new("runs"), &stem);
-        let folder = folder.map(|path| RunFolder { path: path.into() }).or_else(latest);
+        let folder = RunFolder::of(folder, &program.file);
         let session = self.session(program, &folder.as_ref().map(|f| f.sets()).unwrap_or_default())?;
         if let Some(progress) = folder.and_then(|f| Checkpoint::progress(&f.last()).ok()) {
             session.remember(&progress.fitted);

@@ -1,8 +1,8 @@
 //! `nnc predict --data`: runs the `predict` phase over stored rows, one JSON object a row.
 
 use super::output::{Failure, Output, say};
-use super::{Machine, Program};
-use crate::driver::run::{Run, Start};
+use super::{Machine, Program, Weights};
+use crate::driver::run::Run;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -19,21 +19,16 @@ pub struct Options {
     /// The part of the source, where it has several (`train`, `test`)
     #[arg(long)]
     part: Option<String>,
-    /// The run's folder [default: the program's latest under runs/]
-    #[arg(long, value_name = "FOLDER")]
-    run: Option<PathBuf>,
-    /// Without a run: give what the program does not load its first values
-    #[arg(long)]
-    untrained: bool,
+    #[command(flatten)]
+    weights: Weights,
     /// The `train` block, by name
     #[arg(long)]
     train: Option<String>,
 }
 
 pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
-    let session = output.open_run(&options.program, options.run.as_deref())?;
-    let start = Start::Kept { folder: options.run.clone(), untrained: options.untrained };
-    let run = Run::new(&session, options.train.as_deref(), &options.machine.options(), start)
+    let session = output.open_run(&options.program, options.weights.run.as_deref())?;
+    let run = Run::new(&session, options.train.as_deref(), &options.machine.options(), options.weights.start())
         .map_err(|d| Failure::run(d, &session))?;
     let print = |row: serde_json::Value| say(row);
     run.predict(&options.data, options.part.as_deref(), &print).map_err(|d| Failure::run(d, &session))

@@ -7,7 +7,7 @@ use crate::schedule::Launch;
 use crate::sema::model::{Phase, PhaseKind};
 use crate::train::fit::phase_of;
 use crate::train::metrics::Metrics;
-use crate::train::phases::{PhaseRunner, Scalars, Sources, errors};
+use crate::train::phases::{PhaseRunner, Scalars, errors};
 use std::time::Instant;
 
 pub struct Timing {
@@ -27,7 +27,7 @@ const WARM_UP: u64 = 50;
 /// Runs training steps on the first batch over and over.
 pub fn steps(run: &Run, seconds: f64) -> Result<Timing, Diagnostic> {
     let phase = phase_of(run.train, PhaseKind::Step).ok_or_else(|| crate::train::fit::errors::no_step(run.train))?;
-    let sources = Sources::open(run.model(), &run.program_folder())?;
+    let sources = run.sources()?;
     let compile = run.compiler.for_phases();
     let mut runner = PhaseRunner::new(phase, &sources, &compile)?;
     let mut rows = vec![];

@@ -11,8 +11,8 @@ use crate::ops::dim::{Bindings, Dim};
 use crate::passes;
 use crate::runtime::{Executable, Pool, RunOptions, StateStore};
 use crate::schedule::{self, StepProgram};
-use crate::sema::model::{Param, ParamKind, Phase, Sizes};
-use crate::tensor::{Graph, InputRole, Origin};
+use crate::sema::model::{Param, Phase, Sizes};
+use crate::tensor::{Graph, Origin};
 use crate::train::phases::Compile;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -124,13 +124,8 @@ impl Compiler {
 /// Gives each update of the init graph the state that it fills: an input which nothing reads.
 fn declare_targets(graph: &mut Graph, params: &[Param]) {
     for param in params {
-        let role = match param.kind {
-            ParamKind::Trainable => InputRole::Param,
-            ParamKind::Buffer | ParamKind::Statistic => InputRole::Buffer,
-            ParamKind::OptState => InputRole::OptState,
-        };
         if graph.outputs.iter().any(|o| o.name == param.path) {
-            graph.input(&param.path, role, param.ty.clone(), Origin::default());
+            graph.input(&param.path, param.kind.role(), param.ty.clone(), Origin::default());
         }
     }
 }

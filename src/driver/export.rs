@@ -37,7 +37,6 @@ impl Session {
 
     /// The given folder, or that of the program's latest run.
     pub fn run_folder(&self, given: Option<&Path>) -> Result<RunFolder, Diagnostic> {
-        let latest = || RunFolder::latest(Path::new("runs"), &self.stem());
-        given.map(|path| RunFolder { path: path.into() }).or_else(latest).ok_or_else(errors::no_run)
+        RunFolder::of(given, &self.path).ok_or_else(errors::no_run)
     }
 }

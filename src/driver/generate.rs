@@ -3,7 +3,7 @@
 use super::run::Run;
 use crate::diag::{Code, Diagnostic};
 use crate::ops::dim::{Bindings, Dim};
-use crate::sema::model::{Column, Data, Generation, PhaseKind, Reading, TextUnit, Train};
+use crate::sema::model::{Column, Data, Generation, PhaseKind, TextUnit, Train};
 use crate::train::fit::phase_of;
 use crate::train::generate::{self, Choice, Ended, Net, Task};
 use crate::train::known::Known;
@@ -25,6 +25,7 @@ pub struct Request<'r> {
 struct Texts<'a> {
     data: &'a Data,
     column: &'a Column,
+    unit: &'a TextUnit,
     fitted: Fitted,
 }
 
@@ -34,13 +35,6 @@ impl Texts<'_> {
         let encoder = known.encoder(self.data, self.column, &self.fitted)?;
         encoder.encode(text, &mut ids).map_err(|detail| errors::not_encoded(self.column, &detail))?;
         Ok(ids)
-    }
-
-    fn unit(&self) -> &TextUnit {
-        match &self.column.reading {
-            Reading::Ids { unit, .. } => unit,
-            _ => &TextUnit::Bytes,
-        }
     }
 }
 
@@ -70,12 +64,12 @@ impl Run<'_> {
         let follows = if first.is_some() { vec![] } else { prompt.clone() };
         let task = Task { prompt: first.map_or(prompt, |token| vec![token]), most: request.most, end, seed };
         let mut spell = |speller: Speller| carry_out(&mut net, &task, request.choice, &follows, speller, print);
-        match written.unit() {
+        match written.unit {
             TextUnit::Tokenizer { path, .. } => {
                 let (tokenizer, _) = known.tokenizer(written.data, written.column, path)?;
                 spell(Speller::Tokens(tokenizer.printer()))
             }
-            unit => spell(Speller::new(unit, &written.fitted.entries, false)),
+            unit => spell(Speller::new(unit, &written.fitted.entries)),
         }
     }
 
@@ -86,12 +80,12 @@ impl Run<'_> {
         let data = self.model().data.iter().find(|d| d.name == phase.pipeline.data).ok_or_else(error)?;
         let names = predict::columns(phase, &data.name);
         let columns = names.iter().filter_map(|name| data.columns.iter().find(|c| c.name == *name));
-        let texts: Vec<&Column> = columns.filter(|c| matches!(c.reading, Reading::Ids { .. })).collect();
+        let texts: Vec<(&Column, &TextUnit)> = columns.filter_map(|c| Some((c, c.reading.unit()?))).collect();
         let (first, last) = texts.first().zip(texts.last()).ok_or_else(error)?;
-        Ok([first, last].map(|column| {
+        Ok([first, last].map(|&(column, unit)| {
             let nothing =
                 Fitted { data: data.name.clone(), column: column.name.clone(), entries: vec![], tokenizer: None };
-            Texts { data, column, fitted: known.of(data, column).cloned().unwrap_or(nothing) }
+            Texts { data, column, unit, fitted: known.of(data, column).cloned().unwrap_or(nothing) }
         }))
     }
 

@@ -9,7 +9,7 @@ use crate::train::checkpoint::{Checkpoint, Progress};
 use crate::train::console::note;
 use crate::train::data::DataSet;
 use crate::train::fit::{Ended, Fit, Scores, phase_of, run_all};
-use crate::train::folder::RunFolder;
+use crate::train::folder::{RunFolder, stem};
 use crate::train::known::Known;
 use crate::train::phases::{PhaseRunner, Scalars, Sources, set_scalars};
 use crate::train::vocabulary::Fitted;
@@ -175,7 +175,7 @@ impl<'s> Run<'s> {
 
     /// Makes the folder of a fresh run, with a copy of the program beside its weights, so that a run explains itself.
     fn make_folder(&mut self, base: &Path) -> Result<(), Diagnostic> {
-        self.folder = RunFolder::create(base, &self.session.stem()).map_err(|e| errors::folder(base, &e))?;
+        self.folder = RunFolder::create(base, &stem(&self.session.path)).map_err(|e| errors::folder(base, &e))?;
         let text = &self.session.sources.file(self.session.files[0].id).text;
         let path = self.folder.path.join("program.nn");
         std::fs::write(&path, text.as_bytes()).map_err(|e| errors::folder(&path, &e))?;
@@ -275,7 +275,7 @@ impl<'s> Run<'s> {
     }
 
     /// The data, opened; a run that is not trained yet takes the statistics of its rows.
-    fn sources(&self) -> Result<Sources<'s>, Diagnostic> {
+    pub(super) fn sources(&self) -> Result<Sources<'s>, Diagnostic> {
         let sources = self.session.data()?;
         if self.is_untrained() {
             let mut state = self.state().borrow_mut();

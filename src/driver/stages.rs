@@ -10,8 +10,8 @@ use crate::ops::dim::Dim;
 use crate::schedule::print::BufferTable;
 use crate::sema::model::{Phase, PhaseKind, Train};
 use crate::syntax;
-use crate::tensor::Graph;
 use crate::tensor::print::{PrintOptions, print};
+use crate::tensor::{Graph, is_within};
 use crate::train::fit::phase_of;
 use clap::ValueEnum;
 
@@ -131,11 +131,6 @@ impl Session {
         titled.or(found).ok_or_else(|| errors::no_phase(train, name))
     }
 
-    /// `mnist_cnn` for `examples/mnist_cnn.nn`.
-    pub fn stem(&self) -> String {
-        self.path.file_stem().map_or_else(|| "run".into(), |s| s.to_string_lossy().into_owned())
-    }
-
     /// Elements of all trainable parameters.
     pub fn parameter_count(&self) -> usize {
         let trainable = |p: &&crate::sema::model::Param| p.kind == crate::sema::model::ParamKind::Trainable;
@@ -148,8 +143,7 @@ fn check_layer(graph: &Graph<Dim>, wanted: &str) -> Result<(), Diagnostic> {
     let mut layers: Vec<&str> = graph.insts.iter().filter_map(|inst| inst.origin.layer.as_deref()).collect();
     layers.sort_unstable();
     layers.dedup();
-    let inside = |layer: &str| layer.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    if wanted.is_empty() || layers.iter().any(|layer| inside(layer)) {
+    if wanted.is_empty() || layers.iter().any(|layer| is_within(layer, wanted)) {
         Ok(())
     } else {
         Err(errors::no_layer(wanted, &layers))

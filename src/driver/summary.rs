@@ -9,7 +9,7 @@ use crate::ops::dim::Bindings;
 use crate::ops::{Op, Type};
 use crate::schedule::{Item, Launch, Loop, StepProgram};
 use crate::sema::model::{Layer, Param, ParamKind, PhaseKind, Train};
-use crate::tensor::{Graph, InputRole, cost};
+use crate::tensor::{Graph, InputRole, cost, is_within};
 use crate::train::fit::phase_of;
 use serde_json::json;
 
@@ -85,20 +85,15 @@ fn bytes(params: &[Param], kinds: &[ParamKind]) -> usize {
 fn tree_order(layers: &[Layer]) -> Vec<&Layer> {
     let mut ordered: Vec<&Layer> = vec![];
     for layer in layers {
-        let holder = ordered.iter().filter(|l| is_below(&layer.path, &l.path)).max_by_key(|l| l.path.len());
-        let inside = holder.and_then(|h| ordered.iter().rposition(|l| is_below(&l.path, &h.path)));
+        let holder = ordered.iter().filter(|l| is_within(&layer.path, &l.path)).max_by_key(|l| l.path.len());
+        let inside = holder.and_then(|h| ordered.iter().rposition(|l| is_within(&l.path, &h.path)));
         ordered.insert(inside.map_or(ordered.len(), |last| last + 1), layer);
     }
     ordered
 }
 
-/// Whether a path is that of a layer or of something in it. The only root has no path.
-fn is_below(path: &str, layer: &str) -> bool {
-    layer.is_empty() || path == layer || path.strip_prefix(layer).is_some_and(|rest| rest.starts_with('.'))
-}
-
 fn row(session: &Session, layer: &Layer, forward: &Graph, symbols: &Bindings) -> Row {
-    let below = |path: &str| is_below(path, &layer.path);
+    let below = |path: &str| is_within(path, &layer.path);
     let own = |p: &&Param| p.kind == ParamKind::Trainable && below(&p.path);
     let output = layer.results.iter().map(|t| shape(t, symbols)).collect::<Vec<_>>().join(", ");
     Row {

@@ -102,7 +102,7 @@ impl DataSet {
     pub fn open_columns(data: &Data, path: &Path, columns: &[String], known: &Known) -> Result<DataSet, Diagnostic> {
         let wanted = data.columns.iter().filter(|c| columns.contains(&c.name)).cloned().collect();
         let data = Data { columns: wanted, ..data.clone() };
-        if data.source == "text" {
+        if data.is_text() {
             return text::whole(&data, path, known);
         }
         let mut set = DataSet { name: data.name.clone(), parts: open_parts(&data, path)? };

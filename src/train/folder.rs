@@ -10,6 +10,11 @@ pub struct RunFolder {
     pub path: PathBuf,
 }
 
+/// The name of a program's runs: `mnist_cnn` for `examples/mnist_cnn.nn`.
+pub fn stem(program: &Path) -> String {
+    program.file_stem().map_or_else(|| "run".into(), |s| s.to_string_lossy().into_owned())
+}
+
 impl RunFolder {
     /// Makes the next free folder for a program of this name.
     pub fn create(base: &Path, stem: &str) -> io::Result<RunFolder> {
@@ -24,6 +29,12 @@ impl RunFolder {
                 Err(e) => return Err(e),
             }
         }
+    }
+
+    /// The given folder, or that of the program's latest run under `runs/`.
+    pub fn of(given: Option<&Path>, program: &Path) -> Option<RunFolder> {
+        let latest = || RunFolder::latest(Path::new("runs"), &stem(program));
+        given.map(|path| RunFolder { path: path.into() }).or_else(latest)
     }
 
     /// The latest run of a program that has a checkpoint, if there is one.

@@ -83,7 +83,7 @@ impl<'a> Known<'a> {
             return asked(column, value, 256, byte).map(Some);
         }
         let Some(Fitted { entries, .. }) = self.of(data, column) else { return Ok(None) };
-        let reserved = if let Reading::Ids { unit, .. } = &column.reading { unit.reserved() } else { 0 };
+        let reserved = column.reading.unit().map_or(0, TextUnit::reserved);
         let place = |text: &str| entries.iter().position(|e| e == text).map(|at| (at + reserved) as i64);
         asked(column, value, entries.len() + reserved, place).map(Some)
     }

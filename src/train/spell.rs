@@ -22,14 +22,14 @@ pub enum Speller<'a> {
 const REPLACEMENT: &str = "\u{fffd}";
 
 impl<'a> Speller<'a> {
-    /// Of a unit over these entries. With `follows` the text goes on from another. A tokenizer file has its own.
-    pub fn new(unit: &TextUnit, entries: &'a [String], follows: bool) -> Speller<'a> {
+    /// Of a unit over these entries. A tokenizer file has its own.
+    pub fn new(unit: &TextUnit, entries: &'a [String]) -> Speller<'a> {
         let blank = match unit {
             TextUnit::Bytes | TextUnit::Tokenizer { .. } => return Speller::Bytes(vec![]),
             TextUnit::Characters { .. } => "",
             TextUnit::Words { .. } => " ",
         };
-        Speller::Units { entries, reserved: unit.reserved(), blank, begun: follows }
+        Speller::Units { entries, reserved: unit.reserved(), blank, begun: false }
     }
 
     /// Takes the next id, and gives the text that is certain now.
@@ -91,9 +91,9 @@ mod tests {
 
     #[test]
     fn bytes_wait_for_their_character() {
-        let bytes = Speller::new(&TextUnit::Bytes, &[], false);
+        let bytes = Speller::new(&TextUnit::Bytes, &[]);
         assert_eq!(spell(bytes, &[0x61, 0xe2, 0x98, 0x83, 0x62]), ["a", "", "", "☃", "b", ""]);
-        let bytes = Speller::new(&TextUnit::Bytes, &[], false);
+        let bytes = Speller::new(&TextUnit::Bytes, &[]);
         assert_eq!(spell(bytes, &[0xff, 0xe2, 0x61, 0xc3]), ["\u{fffd}", "", "\u{fffd}a", "", "\u{fffd}"]);
     }
 
@@ -101,12 +101,11 @@ mod tests {
     fn units_by_their_numbers() {
         let entries = ["a".to_string(), "é".to_string()];
         let unit = TextUnit::Characters { end: true };
-        assert_eq!(
-            spell(Speller::new(&unit, &entries, false), &[2, 3, 1, 0, 9]),
-            ["a", "é", "", "\u{fffd}", "\u{fffd}", ""]
-        );
+        assert_eq!(spell(Speller::new(&unit, &entries), &[2, 3, 1, 0, 9]), ["a", "é", "", "\u{fffd}", "\u{fffd}", ""]);
         let unit = TextUnit::Words { end: false, vocab: None };
-        assert_eq!(spell(Speller::new(&unit, &entries, false), &[1, 2]), ["a", " é", ""]);
-        assert_eq!(spell(Speller::new(&unit, &entries, true), &[1]), [" a", ""]);
+        assert_eq!(spell(Speller::new(&unit, &entries), &[1, 2]), ["a", " é", ""]);
+        let mut follows = Speller::new(&unit, &entries);
+        follows.next(2);
+        assert_eq!(spell(follows, &[1]), [" a", ""]);
     }
 }

@@ -49,6 +49,9 @@ fn moments(column: &Column, stored: &Stored, rows: &[usize]) -> io::Result<(Vec<
 /// Gives each number of these rows to `f`, with its place on the fixed axes.
 fn each(column: &Column, stored: &Stored, rows: &[usize], mut f: impl FnMut(usize, f64)) -> io::Result<()> {
     let mut bytes = vec![];
+    let inner: usize = column
+        .varying()
+        .map_or(1, |(at, _)| column.shape[at..].iter().map(|a| if let Axis::Fixed(n) = a { *n } else { 1 }).product());
     for &row in rows {
         let steps = match stored {
             Stored::Whole(array) => {
@@ -60,9 +63,6 @@ fn each(column: &Column, stored: &Stored, rows: &[usize], mut f: impl FnMut(usiz
             Stored::Ragged(sequences) => read(sequences, row, &mut bytes)?,
             Stored::Texts(_) | Stored::Text(_) => 0,
         };
-        let inner: usize = column.varying().map_or(1, |(at, _)| {
-            column.shape[at..].iter().map(|a| if let Axis::Fixed(n) = a { *n } else { 1 }).product()
-        });
         for (i, number) in bytes.chunks_exact(column.dtype.size()).enumerate() {
             // Row-major [outer, steps, inner] without the axis of the steps.
             let place = if column.varying().is_some() { i / (steps * inner) * inner + i % inner } else { i };

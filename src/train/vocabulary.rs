@@ -131,12 +131,17 @@ impl Counter {
             return self.characters.into_iter().map(String::from).collect();
         }
         let mut words: Vec<(String, u64)> = self.words.into_iter().collect();
-        words.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        by_frequency(&mut words);
         if let TextUnit::Words { vocab: Some(most), .. } = unit {
             words.truncate(most - unit.reserved());
         }
         words.into_iter().map(|(word, _)| word).collect()
     }
+}
+
+/// The most frequent first, and what comes equally often in its own order.
+pub fn by_frequency<T: Ord>(counted: &mut [(T, u64)]) {
+    counted.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
 }
 
 /// Labels in order: by their numbers where all are numbers, else by their bytes.

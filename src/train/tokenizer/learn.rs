@@ -2,8 +2,9 @@
 
 use super::Tokenizer;
 use crate::train::data::text::files::Files;
+use crate::train::vocabulary::by_frequency;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
@@ -224,6 +225,11 @@ fn bpe(recipe: &Recipe, special: &[String], words: &Words) -> Result<BPE, Fault>
         .special_tokens(added(special))
         .initial_alphabet(alphabet.into_iter().collect())
         .build();
+    merged(&trainer, words)
+}
+
+/// The pairs that a trainer finds.
+fn merged(trainer: &BpeTrainer, words: &Words) -> Result<BPE, Fault> {
     let mut model = BPE::default();
     trainer.do_train(&words.iter().map(|(w, n)| (w.into(), *n)).collect(), &mut model).map_err(bad)?;
     Ok(model)
@@ -234,13 +240,13 @@ fn wordpiece(recipe: &Recipe, special: &[String], words: &Words) -> Result<WordP
     let mut counts: BTreeMap<char, u64> = BTreeMap::new();
     words.iter().for_each(|(w, n)| w.chars().for_each(|c| *counts.entry(c).or_default() += n));
     let mut alphabet: Vec<(char, u64)> = counts.into_iter().collect();
-    alphabet.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    by_frequency(&mut alphabet);
     alphabet.truncate(MOST_CHARACTERS);
     let mut alphabet: Vec<char> = alphabet.into_iter().map(|(c, _)| c).collect();
     alphabet.sort_unstable();
     // The trainer numbers continuations as it meets them in a map without order: they get their ids before.
-    let continues = |c: &char| words.keys().any(|w| w.chars().skip(1).any(|other| other == *c));
-    let continuations = alphabet.iter().filter(|c| continues(c)).map(|c| format!("##{c}"));
+    let continuing: BTreeSet<char> = words.keys().flat_map(|w| w.chars().skip(1)).collect();
+    let continuations = alphabet.iter().filter(|c| continuing.contains(c)).map(|c| format!("##{c}"));
     let first: Vec<String> = special.iter().cloned().chain(continuations).collect();
     recipe.check_size(first.len() + alphabet.len())?;
     let trainer = BpeTrainer::builder()
@@ -252,9 +258,7 @@ fn wordpiece(recipe: &Recipe, special: &[String], words: &Words) -> Result<WordP
         .initial_alphabet(alphabet.into_iter().collect())
         .continuing_subword_prefix("##".into())
         .build();
-    let mut pairs = BPE::default();
-    trainer.do_train(&words.iter().map(|(w, n)| (w.into(), *n)).collect(), &mut pairs).map_err(bad)?;
-    Ok(WordPiece::from_bpe(&pairs))
+    Ok(WordPiece::from_bpe(&merged(&trainer, words)?))
 }
 
 fn unigram(recipe: &Recipe, special: &[String], words: &Words) -> Result<Unigram, Fault> {
@@ -263,7 +267,7 @@ fn unigram(recipe: &Recipe, special: &[String], words: &Words) -> Result<Unigram
     let sentences =
         sentences.iter().filter(learned).map(|(w, n)| ((*w).clone(), u32::try_from(**n).unwrap_or(u32::MAX)));
     let sentences: Vec<(String, u32)> = sentences.collect();
-    let characters: std::collections::BTreeSet<char> = sentences.iter().flat_map(|(w, _)| w.chars()).collect();
+    let characters: BTreeSet<char> = sentences.iter().flat_map(|(w, _)| w.chars()).collect();
     recipe.check_size(special.len() + characters.len() + 1)?;
     let trainer = UnigramTrainer::builder()
         .vocab_size(u32::try_from(recipe.vocab).map_err(bad)?)
@@ -307,8 +311,9 @@ const APART: f64 = 0.0001;
 /// The most frequent words, and of those that come equally often the first in order of their bytes.
 fn word_level(recipe: &Recipe, special: &[String], words: &Words) -> Result<WordLevel, Fault> {
     recipe.check_size(special.len() + 1)?;
-    let mut counted: Vec<(&String, &u64)> = words.iter().filter(|(_, n)| **n >= recipe.min_count).collect();
-    counted.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
+    let mut counted: Vec<(&String, u64)> = words.iter().map(|(w, n)| (w, *n)).collect();
+    counted.retain(|(_, n)| *n >= recipe.min_count);
+    by_frequency(&mut counted);
     let tokens = special.iter().chain(counted.into_iter().map(|(w, _)| w).filter(|w| !special.contains(w)));
     let vocab = tokens.take(recipe.vocab).zip(0u32..).map(|(t, id)| (t.clone(), id)).collect();
     let unknown = recipe.kind.unknown().unwrap_or_default().to_string();
