@@ -58,11 +58,12 @@ pub struct Buffer {
 impl Buffer {
     /// Bytes in its layout, rounded up so that a whole 64-byte vector may be read at the end.
     pub fn bytes(&self) -> usize {
-        let elements = match self.layout {
-            Layout::RowMajor => self.ty.elements(),
-            Layout::Panel { width } => self.ty.shape[0] * self.ty.shape[1].next_multiple_of(width),
-        };
-        (elements * self.ty.dtype.size()).next_multiple_of(64)
+        (self.elements() * self.ty.dtype.size()).next_multiple_of(64)
+    }
+
+    /// Elements in memory, padding included.
+    pub fn elements(&self) -> usize {
+        self.layout.elements(&self.ty.shape)
     }
 }
 

@@ -88,10 +88,29 @@ pub struct Param {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Layout {
     RowMajor,
-    /// A matrix `[K, N]` (rank 2) as `[ceil(N / width), K, width]`; columns beyond N are zero.
-    Panel {
-        width: usize,
+    /// Rows (runs along the last dimension) that begin `pitch` elements apart, more than they are long. A kernel sees
+    /// such a buffer as the matrix of its rows.
+    Padded {
+        pitch: usize,
     },
+}
+
+impl Layout {
+    /// Number of elements in memory, padding included.
+    pub fn elements(self, shape: &[usize]) -> usize {
+        match (self, shape) {
+            (Layout::Padded { pitch }, [rows @ .., _]) => rows.iter().product::<usize>() * pitch,
+            _ => shape.iter().product(),
+        }
+    }
+
+    /// Where an element lies, by its number in row-major order.
+    pub fn position(self, shape: &[usize], element: usize) -> usize {
+        match (self, shape) {
+            (Layout::Padded { pitch }, [.., row]) => element / row * pitch + element % row,
+            _ => element,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -330,10 +349,7 @@ impl Kernel {
 impl Param {
     /// Number of elements in memory, padding included.
     pub fn elements(&self) -> usize {
-        match self.layout {
-            Layout::RowMajor => self.shape.iter().product(),
-            Layout::Panel { width } => self.shape[0] * self.shape[1].next_multiple_of(width),
-        }
+        self.layout.elements(&self.shape)
     }
 
     /// Where the element at `index` lies, counted in elements; `None` out of bounds.
@@ -342,13 +358,8 @@ impl Param {
         if index.len() != self.shape.len() || !index.iter().zip(&self.shape).all(inside) {
             return None;
         }
-        Some(match self.layout {
-            Layout::RowMajor => index.iter().zip(&self.shape).fold(0, |at, (i, n)| at * n + *i as usize),
-            Layout::Panel { width } => {
-                let (k, n) = (index[0] as usize, index[1] as usize);
-                (n / width * self.shape[0] + k) * width + n % width
-            }
-        })
+        let element = index.iter().zip(&self.shape).fold(0, |at, (i, n)| at * n + *i as usize);
+        Some(self.layout.position(&self.shape, element))
     }
 }
 

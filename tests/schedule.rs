@@ -3,6 +3,8 @@
 
 #[path = "schedule/attention.rs"]
 mod attention;
+#[path = "schedule/layout.rs"]
+mod layout;
 #[path = "schedule/machine.rs"]
 mod machine;
 #[path = "schedule/memory.rs"]

@@ -221,7 +221,7 @@ impl Executable {
         let Slot::Owned(memory) = &self.slots[input] else { return Err(errors::no_input(name)) };
         match buffer.layout {
             crate::tile::Layout::RowMajor => memory.write(0, data),
-            crate::tile::Layout::Panel { .. } => memory.write(0, &layout::pack(data, buffer)),
+            crate::tile::Layout::Padded { .. } => memory.write(0, &layout::pack(data, buffer)),
         }
         Ok(())
     }

@@ -3,33 +3,30 @@
 use crate::schedule::Buffer;
 use crate::tile::Layout;
 
-/// For each element in row-major order, its number in the buffer.
-fn positions(buffer: &Buffer) -> Box<dyn Iterator<Item = usize>> {
-    let Layout::Panel { width } = buffer.layout else { return Box::new(0..buffer.ty.elements()) };
-    let (rows, cols) = (buffer.ty.shape[0], buffer.ty.shape[1]);
-    Box::new((0..rows * cols).map(move |i| {
-        let (row, col) = (i / cols, i % cols);
-        (col / width * rows + row) * width + col % width
-    }))
+/// Bytes of a run of elements that lie together, and of the distance to the next.
+fn runs(buffer: &Buffer) -> (usize, usize) {
+    let (size, shape) = (buffer.ty.dtype.size(), &buffer.ty.shape);
+    match (buffer.layout, shape.last()) {
+        (Layout::Padded { pitch }, Some(row)) => (row * size, pitch * size),
+        _ => (buffer.ty.bytes().max(1), buffer.bytes().max(1)),
+    }
 }
 
 /// Row-major bytes into the buffer's layout, with zeros in its padding; `buffer.bytes()` long.
 pub fn pack(data: &[u8], buffer: &Buffer) -> Vec<u8> {
-    let size = buffer.ty.dtype.size();
+    let (run, distance) = runs(buffer);
     let mut out = vec![0; buffer.bytes()];
-    for (element, at) in data.chunks_exact(size).zip(positions(buffer)) {
-        out[at * size..][..size].copy_from_slice(element);
+    for (from, to) in data.chunks_exact(run).zip(out.chunks_mut(distance)) {
+        to[..run].copy_from_slice(from);
     }
     out
 }
 
 /// The row-major bytes of a buffer in its layout.
 pub fn unpack(data: &[u8], buffer: &Buffer) -> Vec<u8> {
-    let size = buffer.ty.dtype.size();
-    if buffer.layout == Layout::RowMajor {
-        return data[..buffer.ty.bytes()].to_vec();
-    }
-    positions(buffer).flat_map(|at| data[at * size..][..size].iter().copied()).collect()
+    let (run, distance) = runs(buffer);
+    let rows = data.chunks(distance).flat_map(|from| &from[..run.min(from.len())]);
+    rows.take(buffer.ty.bytes()).copied().collect()
 }
 
 pub fn floats(bytes: &[u8]) -> Vec<f32> {

@@ -15,7 +15,7 @@ use super::index::{Coord, Lin};
 use super::kernels::Spot;
 use crate::ops::{DType, Literal, Op};
 use crate::tensor::Value;
-use crate::tile::{self, Layout, Map, StoreMode, TileOp};
+use crate::tile::{self, Map, StoreMode, TileOp};
 use std::collections::HashSet;
 
 /// How a kernel comes by a value.
@@ -35,6 +35,8 @@ pub struct Access {
     pub leaf: Option<Value>,
     pub at: Lin,
     pub guarded: bool,
+    /// The length of a row, where rows lie apart in memory.
+    pub row: Option<i64>,
 }
 
 pub struct Emitter<'a> {
@@ -87,9 +89,17 @@ impl<'a> Emitter<'a> {
         }
     }
 
+    /// The length of a row of a value that is stored here, where rows lie apart.
+    pub fn row_of(&self, value: Value) -> Option<i64> {
+        match (self.home)(value) {
+            Home::Here(Some(spot)) => self.source(value, spot).row(),
+            _ => None,
+        }
+    }
+
     fn source(&self, value: Value, spot: Spot) -> Source {
         let ty = self.cx.ty(value);
-        Source { spot, dtype: ty.dtype, shape: ty.shape.clone(), layout: Layout::RowMajor }
+        Source { spot, dtype: ty.dtype, shape: ty.shape.clone() }
     }
 
     fn load(
@@ -101,7 +111,7 @@ impl<'a> Emitter<'a> {
         fill: Option<Literal>,
     ) -> tile::Value {
         let guarded = bounds.iter().any(|b| !b.lin.within(b.lo, b.hi));
-        self.log.push(Access { leaf: Some(value), at: at.flat.clone(), guarded });
+        self.log.push(Access { leaf: Some(value), at: at.flat.clone(), guarded, row: source.row() });
         self.log_bounds(bounds);
         let zero = zero(source.dtype);
         self.b.load(source, at, bounds, Some(fill.unwrap_or(zero)))
@@ -109,7 +119,7 @@ impl<'a> Emitter<'a> {
 
     fn log_bounds(&mut self, bounds: &[Bound]) {
         let open = bounds.iter().filter(|b| !b.lin.within(b.lo, b.hi));
-        self.log.extend(open.map(|b| Access { leaf: None, at: b.lin.clone(), guarded: false }));
+        self.log.extend(open.map(|b| Access { leaf: None, at: b.lin.clone(), guarded: false, row: None }));
     }
 
     /// Stores tiles of values that live here, and clears checks; all are evaluated before the first store.
@@ -141,7 +151,7 @@ impl<'a> Emitter<'a> {
 
     /// The value of an expression as an i32 tile.
     pub fn index(&mut self, lin: &Lin) -> tile::Value {
-        self.log.push(Access { leaf: None, at: lin.clone(), guarded: false });
+        self.log.push(Access { leaf: None, at: lin.clone(), guarded: false, row: None });
         self.b.index(lin)
     }
 
@@ -194,7 +204,7 @@ impl<'a> Emitter<'a> {
         let scalar = Coord::from_dims(&[], vec![]);
         let seed = self.eval(args[0], &scalar, bounds);
         let step = self.eval(args[1], &scalar, bounds);
-        self.log.push(Access { leaf: None, at: at.flat.clone(), guarded: false });
+        self.log.push(Access { leaf: None, at: at.flat.clone(), guarded: false, row: None });
         self.b.philox(key, seed, step, &at.flat)
     }
 

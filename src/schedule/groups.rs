@@ -18,6 +18,7 @@ use super::index::{Axis, Coord, Lin};
 use super::kernels::Spot;
 use crate::ops::Op;
 use crate::tensor::Value;
+use crate::tile::Layout;
 use join::Grouper;
 use std::collections::{BTreeSet, HashMap};
 
@@ -137,7 +138,7 @@ fn evaluate(cx: &Context, value: Value, realised: &[bool], here: &dyn Fn(Value) 
     let elements = cx.elements(value);
     let home = |v: Value| match realised[v.0 as usize] {
         true if here(v) => Home::Here(None),
-        true => Home::Memory(Spot(v.0)),
+        true => Home::Memory(Spot { number: v.0, layout: Layout::RowMajor }),
         false => Home::Inline,
     };
     let mut emitter = Emitter::new(cx, &home);

@@ -19,13 +19,16 @@ use super::index::{Coord, Lin};
 use crate::lane::Target;
 use crate::ops::{Literal, Op, Reduce};
 use crate::tensor::Value;
-use crate::tile::{FoldOp, Kernel, Map};
+use crate::tile::{FoldOp, Kernel, Layout, Map};
 use std::collections::HashMap;
 
 /// A place in memory that kernels name: a buffer, or a part that loops may move. Different spots of one launch do not
 /// overlap where one of them is written.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Spot(pub u32);
+pub struct Spot {
+    pub number: u32,
+    pub layout: Layout,
+}
 
 /// Where values lie: inputs, tables and everything stored.
 pub type Storage = HashMap<Value, Spot>;

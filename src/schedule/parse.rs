@@ -159,12 +159,11 @@ fn row(cursor: &mut Cursor) -> Read<BufferRow> {
 }
 
 fn layout(cursor: &mut Cursor) -> Read<Layout> {
-    if !cursor.eat_word("in") {
+    if !cursor.eat_word("with") {
         return Ok(Layout::RowMajor);
     }
-    cursor.expect_word("panels")?;
-    cursor.expect_word("of")?;
-    Ok(Layout::Panel { width: cursor.number("a width")? })
+    ["a", "pitch", "of"].iter().try_for_each(|word| cursor.expect_word(word))?;
+    Ok(Layout::Padded { pitch: cursor.number("a pitch")? })
 }
 
 fn bytes(cursor: &mut Cursor) -> Read<usize> {

@@ -1,5 +1,6 @@
 //! From groups to a step program: buffers, kernels (equal ones once), launches and loops, inputs and outputs.
 
+mod layout;
 mod scan;
 
 use super::context::Context;
@@ -11,7 +12,7 @@ use super::{
 use crate::diag::Diagnostic;
 use crate::lane::Target;
 use crate::ops::{DType, Literal, Op, Type};
-use crate::tensor::{Graph, Inst, OutputRole, Value};
+use crate::tensor::{Graph, InputRole, Inst, OutputRole, Value};
 use crate::tile::Kernel;
 use std::collections::HashMap;
 
@@ -29,7 +30,7 @@ pub fn plan(graph: &Graph, options: &Options) -> Result<StepProgram, Diagnostic>
     let inputs = planner.inputs(&cx);
     let grouping = group(&cx);
     let (items, storage) = planner.block(&cx, &grouping, inputs, 0);
-    let outputs = outcomes(&legal, |value| planner.spots[storage[&value].0 as usize].buffer);
+    let outputs = outcomes(&legal, |value| planner.spots[storage[&value].number as usize].buffer);
     let mut program = StepProgram { items, outputs, ..planner.program };
     shares::assign(&mut program);
     memory::assign(&mut program);
@@ -86,7 +87,7 @@ impl Planner {
     }
 
     fn launch(&mut self, kernel: Kernel, args: &[Spot]) -> Launch {
-        let args = args.iter().map(|spot| self.spots[spot.0 as usize].clone()).collect();
+        let args = args.iter().map(|spot| self.spots[spot.number as usize].clone()).collect();
         Launch { kernel: self.share(kernel), args, barrier: false, share: 0 }
     }
 
@@ -106,7 +107,10 @@ impl Planner {
         let mut storage = Storage::new();
         for (number, (value, role)) in cx.graph.inputs.iter().enumerate() {
             let Op::Input { name } = cx.op(*value) else { unreachable!("an input is an input") };
-            let buffer = self.buffer(cx.ty(*value).clone(), Place::Input(number), name.clone());
+            let ty = cx.ty(*value).clone();
+            let is_state = matches!(role, InputRole::Param | InputRole::Buffer | InputRole::OptState);
+            let layout = if is_state { layout::of(&ty) } else { Layout::RowMajor };
+            let buffer = self.buffer(Buffer { ty, layout, place: Place::Input(number), name: name.clone() });
             self.program.inputs.push(Binding { name: name.clone(), role: *role, buffer });
             storage.insert(*value, self.spot(buffer.into()));
         }
@@ -137,12 +141,14 @@ impl Planner {
     }
 
     fn spot(&mut self, arg: Arg) -> Spot {
+        let layout = self.program.buffers[arg.buffer.0 as usize].layout;
         self.spots.push(arg);
-        Spot(self.spots.len() as u32 - 1)
+        Spot { number: self.spots.len() as u32 - 1, layout }
     }
 
     fn arena(&mut self, ty: Type, name: String) -> Spot {
-        let buffer = self.buffer(ty, Place::Arena { offset: 0 }, name);
+        let layout = layout::of(&ty);
+        let buffer = self.buffer(Buffer { ty, layout, place: Place::Arena { offset: 0 }, name });
         self.spot(buffer.into())
     }
 
@@ -155,11 +161,11 @@ impl Planner {
         }
         let place = Place::Constant { data: constants.len() };
         self.program.constants.push(data);
-        self.buffer(ty, place, name.to_owned())
+        self.buffer(Buffer { ty, layout: Layout::RowMajor, place, name: name.to_owned() })
     }
 
-    fn buffer(&mut self, ty: Type, place: Place, name: String) -> BufferId {
-        self.program.buffers.push(Buffer { ty, layout: Layout::RowMajor, place, name });
+    fn buffer(&mut self, buffer: Buffer) -> BufferId {
+        self.program.buffers.push(buffer);
         BufferId(self.program.buffers.len() as u32 - 1)
     }
 }

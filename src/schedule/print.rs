@@ -265,8 +265,8 @@ impl Display for BufferTable {
 impl Display for BufferRow {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.id, self.ty)?;
-        if let Layout::Panel { width } = self.layout {
-            write!(f, " in panels of {width}")?;
+        if let Layout::Padded { pitch } = self.layout {
+            write!(f, " with a pitch of {pitch}")?;
         }
         write!(f, ", {} bytes, {}: {}", self.bytes, self.place, quoted(&self.name))
     }

@@ -1,6 +1,6 @@
 //! Which elements of its buffers some grid points of a kernel touch, at most: intervals of addresses.
 
-use super::{Extent, For, Grid, Index, Kernel, Layout, Param, Stmt, TileOp, TileType, Var, View};
+use super::{Extent, For, Grid, Index, Kernel, Param, Stmt, TileOp, TileType, Var, View};
 use std::ops::Range;
 
 /// What points touch of each parameter, counted in elements; empty ranges where nothing.
@@ -108,16 +108,15 @@ impl Touch<'_> {
 
 /// Indices are within their dimensions, whatever the intervals say: blocks at an edge are shorter.
 fn addresses(param: &Param, index: &[Interval]) -> Range<usize> {
-    if let Layout::Panel { .. } = param.layout {
-        return 0..param.elements();
-    }
     let (mut first, mut last) = (0, 0);
     for ((lo, hi), n) in index.iter().zip(&param.shape) {
         let most = *n as i64 - 1;
         first = first * n + (*lo).clamp(0, most.max(0)) as usize;
         last = last * n + (*hi).clamp(0, most.max(0)) as usize;
     }
-    if param.elements() == 0 { 0..0 } else { first..last + 1 }
+    // What lies between two rows counts as the end of the first.
+    let position = |element| param.layout.position(&param.shape, element);
+    if param.elements() == 0 { 0..0 } else { position(first)..position(last + 1) }
 }
 
 struct Values<'a> {

@@ -186,7 +186,7 @@ impl Parser {
         let dtype = self.dtype()?;
         self.expect("[")?;
         let shape = self.until("]", Parser::size)?;
-        let layout = if self.eat("panel") { Layout::Panel { width: self.size()? } } else { Layout::RowMajor };
+        let layout = if self.eat("pitch") { Layout::Padded { pitch: self.size()? } } else { Layout::RowMajor };
         Ok(Param { name, dtype, shape, layout, access })
     }
 

@@ -33,7 +33,7 @@ impl Display for Param {
         write!(f, "{access} {}: {}[{}]", self.name, self.dtype, commas(&self.shape))?;
         match self.layout {
             Layout::RowMajor => Ok(()),
-            Layout::Panel { width } => write!(f, " panel {width}"),
+            Layout::Padded { pitch } => write!(f, " pitch {pitch}"),
         }
     }
 }

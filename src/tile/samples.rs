@@ -16,7 +16,7 @@ fn kernels(page: &str) -> Vec<String> {
 }
 
 pub const LINEAR: &str = "\
-kernel linear(read x: f32[7, 19], read w: f32[19, 21] panel 8, read b: f32[21], write y: f32[7, 21]) {
+kernel linear(read x: f32[7, 19], read w: f32[19, 21] pitch 24, read b: f32[21], write y: f32[7, 21]) {
   par i0 in 0..7 by 3
   par i1 in 0..21 by 8
   %0: f32[1, i1] = load b[i1 + col]

@@ -69,9 +69,9 @@ fn parse_errors_name_the_line() {
 fn linear_multiplies() {
     let params = kernel(samples::LINEAR).params;
     let (x, w, b) = (ramp(7 * 19), ramp(19 * 21), ramp(21));
-    let panels = BufferData::laid_out(&params[1], &BufferData::F32(w.clone()));
-    assert_eq!(panels.logical(&params[1]), BufferData::F32(w.clone()));
-    let mut buffers = [BufferData::F32(x.clone()), panels, BufferData::F32(b.clone()), BufferData::zeros(&params[3])];
+    let padded = BufferData::laid_out(&params[1], &BufferData::F32(w.clone()));
+    assert_eq!(padded.logical(&params[1]), BufferData::F32(w.clone()));
+    let mut buffers = [BufferData::F32(x.clone()), padded, BufferData::F32(b.clone()), BufferData::zeros(&params[3])];
     assert!(!execute(samples::LINEAR, &mut buffers));
     for r in 0..7 {
         for c in 0..21 {

@@ -2,7 +2,7 @@
 //!
 //! 1. Values are numbered without holes; each is defined once and used only after that, inside its block.
 //! 2. Loop variables are numbered without holes; each is bound once and used only inside its loop. Steps are ≥ 1.
-//! 3. Buffers hold f32, i32, u8 or bool and have distinct names; a panel has rank 2.
+//! 3. Buffers hold f32, i32, u8 or bool and have distinct names; what has a pitch has rank 2.
 //! 4. Tiles are f32, i32 or bool; a blocked axis names a variable in scope; fixed extents are ≥ 1.
 //! 5. A carry, its initial value and what is yielded have one type, which does not name the loop's own variable.
 //! 6. A view has one index per dimension and the element type of its tile (u8 in memory is i32 in a tile). Stores go
@@ -265,8 +265,9 @@ fn check_param(param: &Param) -> Checked {
     ensure(known, || format!("{}: kernels have no buffers of {}", param.name, param.dtype))?;
     match param.layout {
         Layout::RowMajor => Ok(()),
-        Layout::Panel { width } => {
-            ensure(width > 0 && param.shape.len() == 2, || format!("{}: a panel is a matrix", param.name))
+        Layout::Padded { pitch } => {
+            let fits = param.shape.len() == 2 && pitch >= param.shape[1];
+            ensure(fits, || format!("{}: only a matrix has a pitch, no shorter than its rows", param.name))
         }
     }
 }

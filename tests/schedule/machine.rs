@@ -3,6 +3,7 @@
 use nnc::lane::place::place;
 use nnc::lane::{self, Target};
 use nnc::ops::{DType, Type};
+use nnc::runtime::layout;
 use nnc::schedule::walk::{Frame, Run, walk};
 use nnc::schedule::{BufferId, Condition, Launch, Options, Place, StepProgram, memory, plan};
 use nnc::tensor::data::{Data, Tensor};
@@ -40,13 +41,15 @@ pub fn run_program(program: &StepProgram, inputs: &[(&str, Tensor)]) -> Vec<Tens
 /// With a target the kernels run as lane IR, else as tile IR.
 fn run_as(program: &StepProgram, inputs: &[(&str, Tensor)], placed: Option<Target>) -> Vec<Tensor> {
     let find = |name: &str| &inputs.iter().find(|i| i.0 == name).expect("every input is given").1;
-    let owned = program.inputs.iter().map(|b| to_bytes(find(&b.name))).collect();
+    let buffer = |b: BufferId| &program.buffers[b.0 as usize];
+    let owned = program.inputs.iter().map(|b| layout::pack(&to_bytes(find(&b.name)), buffer(b.buffer))).collect();
     let memory = Memory { arena: vec![0xff; program.arena_bytes], inputs: owned, constants: program.constants.clone() };
     let mut machine = Machine { program, memory, placed };
     walk(&program.items, &mut machine).unwrap();
     let mut result = |b: BufferId| {
-        let ty = &program.buffers[b.0 as usize].ty;
-        to_tensor(ty, to_data(machine.memory.bytes(program, b, 0, ty.bytes()), ty.dtype))
+        let (ty, bytes) = (&buffer(b).ty, buffer(b).elements() * buffer(b).ty.dtype.size());
+        let rows = layout::unpack(machine.memory.bytes(program, b, 0, bytes), buffer(b));
+        to_tensor(ty, to_data(&rows, ty.dtype))
     };
     program.outputs.iter().map(|o| result(o.buffer)).collect()
 }

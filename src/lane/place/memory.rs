@@ -122,19 +122,14 @@ impl Placer<'_> {
     }
 
     /// Distance in memory, in elements, from the start of the buffer.
-    fn linear(&mut self, view: &View, dims: &[Expr], count: u16) -> Expr {
+    fn linear(&mut self, view: &View, dims: &[Expr]) -> Expr {
         let param = &self.kernel.params[view.buf.0 as usize];
         match param.layout {
             Layout::RowMajor => {
                 let step = |sum: Expr, (dim, n): (&Expr, &usize)| sum.times(*n as i64).plus(dim);
                 dims.iter().zip(&param.shape).fold(Expr::default(), step)
             }
-            Layout::Panel { width } => {
-                let (rows, width) = (param.shape[0] as i64, width as i64);
-                let panel = self.code.floor_div(&dims[1], width, count);
-                let within = dims[1].plus(&panel.times(-width));
-                panel.times(rows * width).plus(&dims[0].times(width)).plus(&within)
-            }
+            Layout::Padded { pitch } => dims[0].times(pitch as i64).plus(&dims[1]),
         }
     }
 
@@ -147,7 +142,7 @@ impl Placer<'_> {
         mask: Option<Value>,
         load: bool,
     ) -> (Address, Access) {
-        let linear = self.linear(view, dims, count);
+        let linear = self.linear(view, dims);
         let (index, offset) = self.code.split_value(&linear.base);
         let address = Address { buffer: view.buf.0, index, offset };
         let access = match linear.lane {

@@ -115,14 +115,15 @@ fn softmax_rows_of_all_lengths() {
     }
 }
 
-/// Tails in m, n and k, panels of all widths, k in the tile and around it.
+/// Tails in m, n and k, rows with and without a pitch, k in the tile and around it.
 #[test]
 fn contractions() {
     let mut random = Random(7);
     for _ in 0..60 {
         let [m, n, k] = [0; 3].map(|_| random.pick(&SIZES));
         let (rows, cols, depth) = (random.pick(&[1, 3, 4]), random.pick(&[4, 8, 16, 20]), random.pick(&[1, 4, 8, 24]));
-        let layout = random.pick(&["", " panel 4", " panel 8", " panel 16"]);
+        let layout = random.pick(&[None, Some(n), Some(n + 5)]);
+        let layout = layout.map_or(String::new(), |pitch| format!(" pitch {pitch}"));
         let (left, a, mark) = random.pick(
             &[
                 (format!("{m}, {k}"), "f32[i0, i2] = load x[i0 + row, i2 + col]", ""),

@@ -441,12 +441,12 @@ fn overlapping_arguments_are_refused() {
     assert!(error.message.contains("`y` overlaps"), "{}", error.message);
 }
 
-/// A state in panels: [2, 3] in width 2 is two panels of [2, 2], the last column zero.
+/// Rows of a state lie apart, with zeros between.
 #[test]
-fn panels_are_packed() {
+fn rows_with_a_pitch_are_packed() {
     let buffer = Buffer {
         ty: Type::new(DType::F32, vec![2, 3]),
-        layout: Layout::Panel { width: 2 },
+        layout: Layout::Padded { pitch: 4 },
         place: Place::Input(0),
         name: "w".into(),
     };
@@ -456,6 +456,6 @@ fn panels_are_packed() {
     let mut bytes = [0; 32];
     memory.read(0, &mut bytes);
     let floats: Vec<_> = bytes.chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
-    assert_eq!(floats, [1.0, 2.0, 4.0, 5.0, 3.0, 0.0, 6.0, 0.0]);
+    assert_eq!(floats, [1.0, 2.0, 3.0, 0.0, 4.0, 5.0, 6.0, 0.0]);
     assert_eq!(store.read_f32("w").unwrap(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
 }

@@ -12,7 +12,34 @@ pub struct Source {
     pub spot: Spot,
     pub dtype: DType,
     pub shape: Vec<usize>,
-    pub layout: Layout,
+}
+
+impl Source {
+    /// The length of a row, where rows lie apart.
+    pub fn row(&self) -> Option<i64> {
+        match self.spot.layout {
+            Layout::RowMajor => None,
+            Layout::Padded { .. } => self.shape.last().map(|n| *n as i64),
+        }
+    }
+
+    /// What kernels see: of rows that lie apart, their matrix.
+    fn shape(&self) -> Vec<usize> {
+        match (self.spot.layout, self.shape.as_slice()) {
+            (Layout::Padded { .. }, [rows @ .., row]) => vec![rows.iter().product(), *row],
+            (_, shape) => shape.to_vec(),
+        }
+    }
+}
+
+/// The row, and the element in it.
+fn in_rows(at: &Coord, shape: &[usize], row: i64) -> Vec<Lin> {
+    let Some((within, dims)) = at.dims.split_last() else { return vec![Lin::default(), at.flat.clone()] };
+    if !at.dims.iter().all(Lin::is_affine) {
+        let (number, within) = at.flat.div_rem(row);
+        return vec![number, within];
+    }
+    vec![Coord::from_dims(&shape[..dims.len()], dims.to_vec()).flat, within.clone()]
 }
 
 pub(super) struct ParamState {
@@ -95,13 +122,24 @@ impl Builder {
     }
 
     fn view(&mut self, param: usize, at: &Coord, bounds: &[Bound], fill: Option<Literal>) -> View {
-        let flat = !at.dims.iter().all(Lin::is_affine) && at.dims.len() > 1;
-        self.params[param].flat |= flat;
-        let index = if flat { vec![self.expr(&at.flat)] } else { at.dims.iter().map(|d| self.expr(d)).collect() };
+        let index = self.place_in(param, at).iter().map(|lin| self.expr(lin)).collect();
         let open = bounds.iter().filter(|b| !b.lin.within(b.lo, b.hi));
         let guards: Vec<Guard> = open.map(|b| Guard { expr: self.expr(&b.lin), lo: b.lo, hi: b.hi }).collect();
         let fill = fill.filter(|_| !guards.is_empty());
         View { buf: Buf(param as u32), index, guards, fill }
+    }
+
+    /// The element under the shape that the kernel sees.
+    fn place_in(&mut self, param: usize, at: &Coord) -> Vec<Lin> {
+        let ParamState { source, flat, .. } = &mut self.params[param];
+        if let Some(row) = source.row() {
+            return in_rows(at, &source.shape, row);
+        }
+        if at.dims.len() > 1 && !at.dims.iter().all(Lin::is_affine) {
+            *flat = true;
+            return vec![at.flat.clone()];
+        }
+        at.dims.clone()
     }
 
     pub(super) fn expr(&self, lin: &Lin) -> Index {
@@ -150,9 +188,9 @@ impl ParamState {
             (true, true) => Access::ReadWrite,
         };
         let letter = if self.stored { "y" } else { "x" };
-        let shape = self.source.shape.clone();
+        let shape = self.source.shape();
         let shape = if self.is_flat() { vec![shape.iter().product()] } else { shape };
-        let (dtype, layout) = (self.source.dtype, self.source.layout);
+        let (dtype, layout) = (self.source.dtype, self.source.spot.layout);
         Param { name: format!("{letter}{number}"), dtype, shape, layout, access }
     }
 

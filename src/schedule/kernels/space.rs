@@ -27,13 +27,13 @@ pub fn analyse(emitter: &Emitter, site: &Site, shape: &[usize]) -> Space {
     let size = shape.iter().product();
     for (value, at) in site.stores(emitter.cx, size, &own.flat) {
         trial.eval(emitter.cx.computed(value), &at, &[]);
-        if at.flat != own.flat {
-            trial.log.push(Access { leaf: Some(value), at: at.flat, guarded: false });
+        let row = emitter.row_of(value);
+        if at.flat != own.flat || row.is_some() {
+            trial.log.push(Access { leaf: Some(value), at: at.flat, guarded: false, row });
         }
     }
     let behind: BTreeSet<Axis> = trial.log.iter().flat_map(|a| behind_data(&trial, &a.at)).collect();
-    let reads: Vec<&Lin> = trial.log.iter().map(|a| &a.at).collect();
-    merge(&axes, &reads, &behind, &trial.log)
+    merge(&axes, &behind, &trial.log)
 }
 
 fn behind_data(trial: &Emitter, at: &Lin) -> Vec<Axis> {
@@ -42,15 +42,15 @@ fn behind_data(trial: &Emitter, at: &Lin) -> Vec<Axis> {
     trial.b.axes_of(at).into_iter().filter(hidden).collect()
 }
 
-fn merge(axes: &[Axis], reads: &[&Lin], behind: &BTreeSet<Axis>, log: &[Access]) -> Space {
+fn merge(axes: &[Axis], behind: &BTreeSet<Axis>, log: &[Access]) -> Space {
     let mut merged: Vec<Vec<Axis>> = vec![];
     for &axis in axes.iter().filter(|a| a.size != 1) {
         match merged.last_mut() {
-            Some(run) if joins(run[run.len() - 1], axis, reads, behind) => run.push(axis),
+            Some(run) if joins(run[run.len() - 1], axis, log, behind) => run.push(axis),
             _ => merged.push(vec![axis]),
         }
     }
-    let across = transposed(&merged, reads);
+    let across = transposed(&merged, log);
     Space {
         sizes: merged.iter().map(|run| run.iter().map(|a| a.size as usize).product()).collect(),
         data: merged.iter().map(|run| run.iter().any(|a| behind.contains(a))).collect(),
@@ -59,20 +59,21 @@ fn merge(axes: &[Axis], reads: &[&Lin], behind: &BTreeSet<Axis>, log: &[Access])
     }
 }
 
-/// Whether each read goes on from the end of a line of `inner` to the next step of `outer`.
-fn joins(outer: Axis, inner: Axis, reads: &[&Lin], behind: &BTreeSet<Axis>) -> bool {
-    let contiguous = |at: &&Lin| match (at.coefficient(outer), at.coefficient(inner)) {
-        (Some(a), Some(b)) => a == b * inner.size,
+/// Whether each read goes on from the end of a line of `inner` to the next step of `outer`, in memory too.
+fn joins(outer: Axis, inner: Axis, log: &[Access], behind: &BTreeSet<Axis>) -> bool {
+    let contiguous = |read: &Access| match (read.at.coefficient(outer), read.at.coefficient(inner)) {
+        (Some(a), Some(b)) => a == b * inner.size && read.row.is_none_or(|row| a.abs() < row || b % row == 0),
         _ => false,
     };
-    !behind.contains(&outer) && !behind.contains(&inner) && reads.iter().all(contiguous)
+    !behind.contains(&outer) && !behind.contains(&inner) && log.iter().all(contiguous)
 }
 
-fn transposed(merged: &[Vec<Axis>], reads: &[&Lin]) -> Option<usize> {
+fn transposed(merged: &[Vec<Axis>], log: &[Access]) -> Option<usize> {
     let innermost = |run: &Vec<Axis>| run[run.len() - 1];
     let (last, outer) = merged.split_last()?;
-    let strided = |at: &&&Lin| at.coefficient(innermost(last)).is_some_and(|c| c.abs() > 1);
-    reads.iter().filter(strided).find_map(|at| outer.iter().position(|run| at.coefficient(innermost(run)) == Some(1)))
+    let reads = log.iter().map(|read| &read.at);
+    let strided = |at: &&Lin| at.coefficient(innermost(last)).is_some_and(|c| c.abs() > 1);
+    reads.filter(strided).find_map(|at| outer.iter().position(|run| at.coefficient(innermost(run)) == Some(1)))
 }
 
 impl Space {

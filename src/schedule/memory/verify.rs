@@ -13,7 +13,7 @@ mod ranges;
 use crate::schedule::walk::{Frame, Run, walk};
 use crate::schedule::{Arg, BufferId, Condition, Launch, Loop, Place, Shares, StepProgram, loops};
 use crate::tile::footprint::{Footprint, Footprints};
-use crate::tile::{Access, Kernel, Layout, Param};
+use crate::tile::{Access, Kernel, Param};
 use owners::Owners;
 use ranges::Ranges;
 use std::collections::HashMap;
@@ -200,12 +200,10 @@ impl<'a> Memory<'a> {
     /// The bytes of an argument, which must fit the parameter.
     fn fit(&self, arg: &Arg, param: &Param, frame: &Frame) -> Result<Range<usize>, String> {
         let buffer = &self.program.buffers[arg.buffer.0 as usize];
-        let elements: usize = param.shape.iter().product();
-        let whole = arg.steps.is_empty() && arg.offset == 0 && buffer.ty.elements() == elements;
+        let elements = param.elements();
         let first = arg.element(frame);
-        let inside = first.checked_add(elements).is_some_and(|end| end <= buffer.ty.elements());
-        let sliced = inside && buffer.layout == Layout::RowMajor;
-        if buffer.ty.dtype != param.dtype || buffer.layout != param.layout || !(whole || sliced) {
+        let inside = first.checked_add(elements).is_some_and(|end| end <= buffer.elements());
+        if buffer.ty.dtype != param.dtype || buffer.layout != param.layout || !inside {
             return Err(format!("{arg} does not fit {}", param.name));
         }
         let size = param.dtype.size();

@@ -26,7 +26,7 @@ const STEP: &str = r#"step "step" {
 "#;
 
 const BUFFERS: &str = r#"b0 i32[], 64 bytes, input 11: "step"
-b1 f32[8, 24] in panels of 16, 1024 bytes, arena + 64: "a \"b\" c"
+b1 f32[8, 24] with a pitch of 32, 1024 bytes, arena + 64: "a \"b\" c"
 b2 u8[3], 64 bytes, constant 0: "k"
 arena of 1088 bytes
 "#;
@@ -57,7 +57,7 @@ fn tables_of_buffers_round_trip() {
     let read = buffers(BUFFERS).unwrap();
     assert_eq!(read.to_string(), BUFFERS);
     assert_eq!(read.rows[1].ty.to_string(), "f32[8, 24]");
-    assert_eq!((read.rows[1].layout, read.rows[1].place), (Layout::Panel { width: 16 }, Place::Arena { offset: 64 }));
+    assert_eq!((read.rows[1].layout, read.rows[1].place), (Layout::Padded { pitch: 32 }, Place::Arena { offset: 64 }));
     assert_eq!((read.rows[2].ty.dtype, read.rows[2].place), (DType::U8, Place::Constant { data: 0 }));
     assert_eq!(read.arena_bytes, 1088);
 }

@@ -84,7 +84,7 @@ impl Planner {
             if !planned.storage.contains_key(&slice) {
                 let new = || self.arena(outer.ty(*y).clone(), super::of_layer(inst, format!("y {number}")));
                 let spot = *storage.entry(*y).or_insert_with(new);
-                planned.storage.insert(slice, self.slice(spot, planned.cx.elements(slice), depth));
+                planned.storage.insert(slice, self.slice(spot, planned.cx.shape(slice), depth));
             }
             if scan.while_carry {
                 storage.insert(scan.consts[number], storage[y]);
@@ -112,8 +112,8 @@ impl Planner {
         }
         let slices = if history.is_kept() { scan.length + 1 } else { 2 };
         let whole = self.arena(Type::new(ty.dtype, [&[slices], ty.shape.as_slice()].concat()), name.clone());
-        let whole = self.spots[whole.0 as usize].clone();
-        let elements = ty.elements();
+        let elements = whole.layout.elements(&ty.shape);
+        let whole = self.spots[whole.number as usize].clone();
         let track = match history.is_kept() {
             true => Track::history(&whole, elements, depth, &scan),
             false => Track::alternating(&whole, elements, depth),
@@ -133,23 +133,23 @@ impl Planner {
         }
     }
 
-    /// What a loop takes of a place in each iteration.
-    fn slice(&mut self, whole: Spot, elements: usize, depth: usize) -> Spot {
-        let step = Step { depth, pick: Pick::Position, stride: elements };
-        self.spot(self.spots[whole.0 as usize].moved(0, step))
+    /// What a loop takes of a place in each iteration: a part of this shape.
+    fn slice(&mut self, whole: Spot, shape: &[usize], depth: usize) -> Spot {
+        let step = Step { depth, pick: Pick::Position, stride: whole.layout.elements(shape) };
+        self.spot(self.spots[whole.number as usize].moved(0, step))
     }
 
     /// The loop of a scan; `outer` has the places of its arguments.
     pub(super) fn looped(&mut self, planned: Planned, outer: &Storage, depth: usize) -> Loop {
         let Planned { scan, cx, grouping, mut storage, finals } = planned;
         let positions = self.positions(*scan.length);
-        storage.insert(scan.position(), self.slice(positions, 1, depth));
+        storage.insert(scan.position(), self.slice(positions, &[], depth));
         storage.extend(scan.const_inputs().into_iter().zip(scan.consts.iter().map(|v| outer[v])));
         for (input, x) in scan.slice_inputs().into_iter().zip(scan.xs) {
-            storage.insert(input, self.slice(outer[x], cx.elements(input), depth));
+            storage.insert(input, self.slice(outer[x], cx.shape(input), depth));
         }
         let condition = scan.while_carry.then(|| {
-            let flag = self.spots[storage[&scan.carry_inputs()[0]].0 as usize].clone();
+            let flag = self.spots[storage[&scan.carry_inputs()[0]].number as usize].clone();
             Condition { flag, barrier: false }
         });
         let (items, _) = self.block(&cx, &grouping, storage, depth + 1);

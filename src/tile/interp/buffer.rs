@@ -79,11 +79,5 @@ impl BufferData {
 /// Addresses of the elements of a parameter in logical order.
 fn addresses(param: &Param) -> impl Iterator<Item = usize> + '_ {
     let count: usize = param.shape.iter().product();
-    (0..count).map(|at| match param.layout {
-        Layout::RowMajor => at,
-        Layout::Panel { .. } => {
-            let index = [(at / param.shape[1]) as i64, (at % param.shape[1]) as i64];
-            param.address(&index).expect("an element of the shape")
-        }
-    })
+    (0..count).map(|element| param.layout.position(&param.shape, element))
 }
