@@ -142,3 +142,46 @@ fn sentences_are_translated() {
     let answers = place.nnc(&["predict", "main.nn", "--data", "data/verses/pairs.tsv"]).ok();
     assert_eq!(answers.lines().count(), 200, "{answers}");
 }
+
+/// Pairs over four words of each language: with the special tokens the eleven ids of the small checkpoint.
+fn eleven_ids() -> String {
+    let words = [("sun", "sol"), ("sea", "mar"), ("bread", "pan"), ("peace", "paz")];
+    let mut lines = String::from("reference\tenglish\tspanish\n");
+    for row in 0..120_usize {
+        let picked: Vec<(&str, &str)> = (0..1 + row % 3).map(|i| words[row / 3_usize.pow(i as u32) % 4]).collect();
+        let side = |of: fn(&(&'static str, &'static str)) -> &'static str| picked.iter().map(of).collect::<Vec<_>>();
+        writeln!(lines, "{row}\t{}\t{}", side(|w| w.0).join(" "), side(|w| w.1).join(" ")).expect("text");
+    }
+    lines
+}
+
+/// With a checkpoint that transformers saved, small: loaded, asked, trained, and exported under the same names.
+#[test]
+fn t5_goes_on_from_a_checkpoint() {
+    let place = place("t5_small", &[("data/verses/pairs.tsv", eleven_ids())]);
+    let checkpoint = format!("{}/tests/weights/fixtures/t5.safetensors", repository());
+    std::fs::create_dir_all(place.path("data/t5-small")).expect("made");
+    std::fs::copy(checkpoint, place.path("data/t5-small/model.safetensors")).expect("copied");
+    let args = ["tokenizer", "train", "data/verses/pairs.tsv", "--kind", "word", "--vocab", "11", "--end", "</s>"];
+    let special = ["<pad>", "</s>", "[UNK]"].iter().flat_map(|s| ["--special", s]);
+    let all: Vec<&str> = args.into_iter().chain(special).chain(["--out", "data/t5-small/tokenizer.json"]).collect();
+    place.nnc(&all).code(0);
+    let geometry = ["vocab=11", "width=6", "depth=2", "heads=2", "head_width=4", "hidden=10"];
+    let size = geometry.iter().flat_map(|s| ["--set", s]);
+    let prompt = ["generate", "main.nn", "--prompt", "sun sea", "--beams", "2", "--max-tokens", "4"];
+    let before = place.nnc(&prompt.into_iter().chain(size).collect::<Vec<_>>()).code(0);
+    assert!(before.stderr.contains("with the weights of data/t5-small"), "{}", before.stderr);
+
+    let settings = [&geometry[..], &["lr=0.02", "warmup=10", "epochs=12"]].concat();
+    let events = train(&place, &settings);
+    // Begins at 2.6; the frequencies of the words alone would give 1.6.
+    assert!(metric(&events, "validate", "loss") < 1.55, "{events:?}");
+    let answers = place.nnc(&["predict", "main.nn", "--data", "data/verses/pairs.tsv"]).ok();
+    assert_eq!(answers.lines().count(), 120, "{answers}");
+    place.nnc(&["export", "main.nn", "--out", "model.safetensors"]).code(0);
+    let names = |path: &str| -> Vec<String> {
+        let tensors = nnc::train::checkpoint::Checkpoint::tensors(&place.path(path)).expect("readable");
+        tensors.into_iter().map(|t| format!("{} {}", t.name, t.ty)).collect()
+    };
+    assert_eq!(names("model.safetensors"), names("data/t5-small/model.safetensors"));
+}

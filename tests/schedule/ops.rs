@@ -431,6 +431,47 @@ fn sorting_with_ties_and_nan() {
     check(&graph, &[("x", Tensor { shape: vec![3, 6], data: Data::F32(rows) })]);
 }
 
+/// The largest of a long axis are found in pieces: elements that repeat, NaN and infinities, within and across pieces.
+#[test]
+fn the_largest_of_long_axes() {
+    let mut random = 1_u32;
+    let mut draw = || {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        match random >> 24 {
+            0..4 => f32::NAN,
+            4..8 => f32::INFINITY,
+            8..12 => f32::NEG_INFINITY,
+            12..20 => -0.0,
+            n => (n % 16) as f32 - 8.0,
+        }
+    };
+    for (length, k) in [(129, 1), (137, 5), (300, 17), (700, 8)] {
+        let mut rows: Vec<f32> = (0..3 * length).map(|_| draw()).collect();
+        // Fewer numbers than are wanted: NaN takes the other places.
+        rows[..length].fill(f32::NAN);
+        rows[length - 1] = 1.0;
+        rows[length..2 * length].fill(f32::NEG_INFINITY);
+        let mut graph = Graph::new("largest");
+        let x = graph.input("x", InputRole::Arg, f32s(&[3, length]), Origin::default());
+        let whole = graph.input("n", InputRole::Arg, i32s(&[3, length]), Origin::default());
+        let types = |values: Type| vec![values, i32s(&[3, k])];
+        let best = graph.push(Op::TopK { k }, vec![x], types(f32s(&[3, k])), Origin::default());
+        let most = graph.push(Op::TopK { k }, vec![whole], types(i32s(&[3, k])), Origin::default());
+        for (name, value) in ["best", "which", "most", "where"].into_iter().zip([best, most].concat()) {
+            graph.output(name, RESULT, value);
+        }
+        let numbers = rows.iter().map(|x| if x.is_nan() { i32::MIN } else { x.clamp(-9.0, 9.0) as i32 }).collect();
+        let shape = vec![3, length];
+        check(
+            &graph,
+            &[
+                ("x", Tensor { shape: shape.clone(), data: Data::F32(rows) }),
+                ("n", Tensor { shape, data: Data::I32(numbers) }),
+            ],
+        );
+    }
+}
+
 #[test]
 fn what_has_no_kernel_is_an_error() {
     let options = nnc::schedule::Options { target: nnc::lane::Target::AVX512 };
