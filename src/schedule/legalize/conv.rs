@@ -105,7 +105,9 @@ impl Legalizer<'_> {
         }
         let [kh, kw] = window.size;
         let (i, o) = (shape[3] / groups, out[3]);
-        let parts = weight_grad_slices(shape[0], kh * kw * i.div_ceil(6) * groups * (o / groups).div_ceil(64), i);
+        let tiles = kh * kw * i.div_ceil(6) * groups * (o / groups).div_ceil(64);
+        let read = shape.iter().product::<usize>() + out.iter().product::<usize>();
+        let parts = weight_grad_slices(shape[0], tiles, i).max(cache_slices(shape[0], read, kh * kw * i * o));
         let ty = self.like(x, &[parts, kh, kw, i, o]);
         let partial = self.push(Op::ConvWeightGrad { window, groups }, &[x, y_adj], ty);
         self.reduce(Reduce::Sum, partial, &[0])
@@ -145,6 +147,15 @@ fn positions(x: &[usize], window: &Window) -> [usize; 2] {
 fn taps(window: &Window) -> impl Iterator<Item = (usize, usize)> + use<> {
     let [kh, kw] = window.size;
     (0..kh).flat_map(move |row| (0..kw).map(move |col| (row, col)))
+}
+
+/// Elements that stay in the second cache while all tiles of a weight gradient go over them.
+const NEAR: usize = 96 << 10;
+
+/// Slices of the batch that stay near, where results cost less memory than what is read: otherwise one.
+fn cache_slices(batch: usize, read: usize, results: usize) -> usize {
+    let near = (1..=batch).find(|d| batch.is_multiple_of(*d) && read / d <= NEAR);
+    near.filter(|d| d * results <= read).unwrap_or(1)
 }
 
 /// Slices of the batch for a weight gradient with this many tiles, so that there is work for many workers.
