@@ -138,9 +138,11 @@ fn result_cost([m, n, count]: [usize; 3], rows: usize, vectors: usize, lanes: us
     cost
 }
 
-/// Two multiply-adds and two loads a cycle; a chain of four cycles must be covered; lines of B come from further away.
+/// Two multiply-adds and two loads a cycle; a chain of four cycles must be covered; each step of K takes other lines of
+/// B, from the second cache.
 pub fn tile_cost(rows: usize, vectors: usize) -> f64 {
     let products = (rows * vectors) as f64 / 2.0;
     let loads = (rows + vectors) as f64 / 2.0 + vectors as f64 / 4.0;
-    products.max(loads).max(4.0) + 0.2
+    let lines = vectors as f64 * 2.0;
+    products.max(loads).max(lines).max(4.0) + 0.2
 }
