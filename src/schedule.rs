@@ -11,6 +11,7 @@ mod eval;
 mod groups;
 mod index;
 mod kernels;
+mod layout;
 mod legalize;
 pub mod memory;
 pub mod parse;
@@ -129,12 +130,12 @@ pub struct Condition {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Arg {
     pub buffer: BufferId,
-    /// The element that it begins with, where no loop adds anything.
+    /// The element in memory (padding counts) that it begins with, where no loop adds anything.
     pub offset: usize,
     pub steps: Vec<Step>,
 }
 
-/// What a loop adds to an offset: `stride` elements times a number that follows from its iteration.
+/// What a loop adds to an offset: `stride` elements in memory times a number that follows from its iteration.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Step {
     /// The loop, counted from the outermost.

@@ -88,7 +88,7 @@ pub struct Param {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Layout {
     RowMajor,
-    /// Rows (runs along the last dimension) that begin `pitch` elements apart, more than they are long. A kernel sees
+    /// Rows (runs along the last dimension) that begin `pitch` elements apart, no less than they are long. A kernel sees
     /// such a buffer as the matrix of its rows.
     Padded {
         pitch: usize,

@@ -217,12 +217,8 @@ impl Executable {
     pub fn write(&mut self, name: &str, data: &[u8]) -> Result<(), Diagnostic> {
         let input = self.find(name, |s| matches!(s, Slot::Owned(_)))?;
         self.checked(input, data.len())?;
-        let buffer = self.buffer(self.compiled.program.inputs[input].buffer);
         let Slot::Owned(memory) = &self.slots[input] else { return Err(errors::no_input(name)) };
-        match buffer.layout {
-            crate::tile::Layout::RowMajor => memory.write(0, data),
-            crate::tile::Layout::Padded { .. } => memory.write(0, &layout::pack(data, buffer)),
-        }
+        memory.write(0, data);
         Ok(())
     }
 

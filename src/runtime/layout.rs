@@ -25,8 +25,12 @@ pub fn pack(data: &[u8], buffer: &Buffer) -> Vec<u8> {
 /// The row-major bytes of a buffer in its layout.
 pub fn unpack(data: &[u8], buffer: &Buffer) -> Vec<u8> {
     let (run, distance) = runs(buffer);
-    let rows = data.chunks(distance).flat_map(|from| &from[..run.min(from.len())]);
-    rows.take(buffer.ty.bytes()).copied().collect()
+    let mut out = Vec::with_capacity(buffer.ty.bytes());
+    for from in data.chunks(distance) {
+        let left = buffer.ty.bytes() - out.len();
+        out.extend_from_slice(&from[..run.min(left)]);
+    }
+    out
 }
 
 pub fn floats(bytes: &[u8]) -> Vec<f32> {

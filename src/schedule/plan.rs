@@ -1,13 +1,12 @@
 //! From groups to a step program: buffers, kernels (equal ones once), launches and loops, inputs and outputs.
 
-mod layout;
 mod scan;
 
 use super::context::Context;
 use super::groups::{self, Grouping};
 use super::kernels::{self, Spot, Storage};
 use super::{
-    Arg, Binding, Buffer, BufferId, Item, Launch, Layout, Outcome, Place, StepProgram, legalize, memory, shares,
+    Arg, Binding, Buffer, BufferId, Item, Launch, Layout, Outcome, Place, StepProgram, layout, legalize, memory, shares,
 };
 use crate::diag::Diagnostic;
 use crate::lane::Target;

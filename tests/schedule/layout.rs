@@ -94,3 +94,51 @@ fn slices_of_long_rows() {
         no_division(&program);
     }
 }
+
+/// What a loop reads under another shape has other rows than its memory.
+#[test]
+fn slices_of_reshaped_rows() {
+    for (from, slices, whole) in
+        [(&[64, 256][..], &[8, 16, 128][..], &[64, 4, 64][..]), (&[128, 128][..], &[8, 8, 256][..], &[64, 256][..])]
+    {
+        let program = case(&[from, &[slices[1..].iter().product()]], |b, w| {
+            let (xs, all) = (b.reshape(w[0], slices), b.reshape(w[0], whole));
+            let args = ScanArgs { consts: &[all], inits: &w[1..], xs: &[xs] };
+            b.scan(Loop::over(8), args, |b, s| {
+                let slice = b.reshape(s.slices[0], &[slices[1..].iter().product()]);
+                let axes: Vec<usize> = (0..whole.len()).collect();
+                let carried = b.sum(s.carries[0], &[0]);
+                let carried = b.broadcast(carried, whole, &[]);
+                let products = b.mul(s.consts[0], carried);
+                let sum = b.sum(products, &axes);
+                let sum = b.scale(sum, 1e-4);
+                let sum = b.broadcast(sum, &b.shape(slice), &[]);
+                let h = b.mul(s.carries[0], slice);
+                let h = b.add(h, sum);
+                let h = b.unary(Unary::Tanh, h);
+                [vec![h], vec![h]]
+            })
+        });
+        assert!(program.buffers.iter().any(|b| b.layout != Layout::RowMajor), "{program}");
+    }
+}
+
+/// One axis over several rows is read vector by vector.
+#[test]
+fn runs_over_rows_are_contiguous() {
+    let programs = [
+        case(&[&[12, 64, 128]], |b, w| vec![b.sum(w[0], &[0])]),
+        case(&[&[512, 128]], |b, w| vec![b.sum(w[0], &[0, 1])]),
+        case(&[&[70, 128], &[128, 4, 128]], |b, w| {
+            let heads = b.reshape(w[1], &[128, 512]);
+            vec![dot(b, w[0], heads)]
+        }),
+    ];
+    for program in programs {
+        assert!(program.buffers.iter().any(|b| b.layout != Layout::RowMajor), "{program}");
+        for kernel in &program.kernels {
+            let lanes = nnc::lane::place::place(kernel, nnc::lane::Target::AVX2).to_string();
+            assert!(!lanes.contains("indexed"), "{kernel}\n{lanes}");
+        }
+    }
+}

@@ -191,12 +191,25 @@ impl Code {
         {
             return Expr::scalar(quotient.offset(lo.div_euclid(n)));
         }
+        if self.stay_in_block(&rest, n, count) {
+            return Expr::scalar(quotient.plus(&self.floor_div_affine(&rest.base, n)));
+        }
         let known = (0..i64::from(count)).map(|l| rest.in_lane(l).known().map(|x| x.div_euclid(n) as i32));
         let part = match known.collect::<Option<Vec<i32>>>() {
             Some(lanes) if rest.vectors.is_empty() => self.static_lanes(&lanes),
             _ => self.divided(&rest, n),
         };
         Expr::scalar(quotient).plus(&Expr::vector(part))
+    }
+
+    /// Whether all lanes lie in one block of some length that divides `n`, wherever the base is: a multiple of that length and
+    /// a constant.
+    fn stay_in_block(&self, x: &Expr, n: i64, count: u16) -> bool {
+        let steps = x.base.terms.iter().map(|(value, c)| (self.fact(*value).multiple * c).abs());
+        let block = steps.fold(n, gcd);
+        let first = x.base.constant.rem_euclid(block);
+        let last = first + x.lane * (i64::from(count) - 1);
+        x.vectors.is_empty() && (0..block).contains(&last)
     }
 
     /// Division of vectors: a shift, or a multiplication by the scaled reciprocal. Exact for -2^30 <= x < 2^30, which

@@ -138,8 +138,8 @@ fn result_cost([m, n, count]: [usize; 3], rows: usize, vectors: usize, lanes: us
     cost
 }
 
-/// Two multiply-adds and two loads a cycle; a chain of four cycles must be covered; each step of K takes other lines of
-/// B, from the second cache.
+/// Two multiply-adds and two loads a cycle, and vectors of B, which are new in each step of K, may not all be near; where they come
+/// from the second cache it gives one in two cycles. A chain of four cycles must be covered.
 pub fn tile_cost(rows: usize, vectors: usize) -> f64 {
     let products = (rows * vectors) as f64 / 2.0;
     let loads = (rows + vectors) as f64 / 2.0 + vectors as f64 / 4.0;

@@ -25,15 +25,20 @@ pub fn analyse(emitter: &Emitter, site: &Site, shape: &[usize]) -> Space {
     let mut trial = Emitter::new(emitter.cx, site.home);
     axes.iter().for_each(|a| trial.b.grid(*a, 1, Role::Point));
     let size = shape.iter().product();
+    let mut apart = vec![];
     for (value, at) in site.stores(emitter.cx, size, &own.flat) {
         trial.eval(emitter.cx.computed(value), &at, &[]);
-        let row = emitter.row_of(value);
-        if at.flat != own.flat || row.is_some() {
-            trial.log.push(Access { leaf: Some(value), at: at.flat, guarded: false, row });
+        let store = Access { leaf: Some(value), at: at.flat, guarded: false, row: emitter.row_of(value) };
+        if store.at != own.flat {
+            trial.log.push(store);
+        } else if store.row.is_some() {
+            apart.push(store);
         }
     }
+    let work = trial.log.len();
+    trial.log.extend(apart);
     let behind: BTreeSet<Axis> = trial.log.iter().flat_map(|a| behind_data(&trial, &a.at)).collect();
-    merge(&axes, &behind, &trial.log)
+    merge(&axes, &behind, &trial.log, work)
 }
 
 fn behind_data(trial: &Emitter, at: &Lin) -> Vec<Axis> {
@@ -42,7 +47,7 @@ fn behind_data(trial: &Emitter, at: &Lin) -> Vec<Axis> {
     trial.b.axes_of(at).into_iter().filter(hidden).collect()
 }
 
-fn merge(axes: &[Axis], behind: &BTreeSet<Axis>, log: &[Access]) -> Space {
+fn merge(axes: &[Axis], behind: &BTreeSet<Axis>, log: &[Access], work: usize) -> Space {
     let mut merged: Vec<Vec<Axis>> = vec![];
     for &axis in axes.iter().filter(|a| a.size != 1) {
         match merged.last_mut() {
@@ -55,14 +60,16 @@ fn merge(axes: &[Axis], behind: &BTreeSet<Axis>, log: &[Access]) -> Space {
         sizes: merged.iter().map(|run| run.iter().map(|a| a.size as usize).product()).collect(),
         data: merged.iter().map(|run| run.iter().any(|a| behind.contains(a))).collect(),
         across,
-        work: log.len(),
+        work,
     }
 }
 
 /// Whether each read goes on from the end of a line of `inner` to the next step of `outer`, in memory too.
 fn joins(outer: Axis, inner: Axis, log: &[Access], behind: &BTreeSet<Axis>) -> bool {
     let contiguous = |read: &Access| match (read.at.coefficient(outer), read.at.coefficient(inner)) {
-        (Some(a), Some(b)) => a == b * inner.size && read.row.is_none_or(|row| a.abs() < row || b % row == 0),
+        (Some(a), Some(b)) => {
+            a == b * inner.size && read.row.is_none_or(|row| a.abs() * outer.size <= row || b % row == 0)
+        }
         _ => false,
     };
     !behind.contains(&outer) && !behind.contains(&inner) && log.iter().all(contiguous)

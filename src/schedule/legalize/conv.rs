@@ -167,3 +167,17 @@ fn weight_grad_slices(batch: usize, tiles: usize, inputs: usize) -> usize {
         _ => (1..=batch).find(|d| batch.is_multiple_of(*d) && tiles * d >= 48).unwrap_or(batch.max(1)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_stay_near_where_results_are_small() {
+        // The second convolutions of benches/cnn.nn and its odd twin, and a late layer of a ResNet.
+        assert_eq!(cache_slices(64, 64 * (13 * 13 * 32 + 10 * 10 * 64), 9 * 32 * 64), 8);
+        assert_eq!(cache_slices(50, 50 * (14 * 14 * 48 + 12 * 12 * 72), 9 * 48 * 72), 25);
+        assert_eq!(cache_slices(32, 32 * 2 * 7 * 7 * 512, 9 * 512 * 512), 1);
+        assert_eq!([cache_slices(8, NEAR, 1), cache_slices(1, 10 * NEAR, 1), cache_slices(0, 0, 1)], [1; 3]);
+    }
+}

@@ -1,16 +1,18 @@
 //! Scans whose results can be written where they belong.
 //!
 //! Afterwards each first carry is a value of its own that only the scan reads, and each output of the body is computed in
-//! it and is no other output, but for what [`histories`] finds. Reshapes before constants and xs are left out: only the
-//! order of the elements counts. What the body computes of constants alone is one more constant. A scan with a condition has more constants, before the others, which the body does not read: zeros for each y.
+//! it and is no other output, but for what [`histories`] finds. Reshapes before constants and xs are left out where
+//! the body can read the same memory. What the body computes of constants alone is one more constant. A scan with a condition has more constants, before the others, which the body does not read: zeros for each y.
 
 use super::{Legalizer, invariant, legalize};
 use crate::diag::Diagnostic;
 use crate::ops::{DType, Literal, Op, Type};
 use crate::schedule::groups::is_leaf;
+use crate::schedule::layout;
 use crate::tensor::build::Builder;
 use crate::tensor::scan::Scan;
 use crate::tensor::{Graph, InputRole, Inst, Origin, Value};
+use crate::tile::Layout;
 
 /// Which ys of a scan are what a carry was over time.
 #[derive(Clone, Copy, Default)]
@@ -46,8 +48,8 @@ impl Legalizer<'_> {
             return Ok(inits.iter().copied().chain(ys.iter().map(|ty| self.zeros(ty))).collect());
         }
         let mut body = legalize(scan.body)?;
-        let mut consts: Vec<Value> = consts.iter().map(|v| self.elements_of(*v)).collect();
-        consts.extend(invariant::hoist(&mut body, &consts, &mut self.out));
+        let hoisted = invariant::hoist(&mut body, consts, &mut self.out);
+        let consts: Vec<Value> = consts.iter().map(|v| self.elements_of(*v)).chain(hoisted).collect();
         settle(&mut body, &scan);
         let mut legal = vec![];
         if scan.while_carry {
@@ -68,10 +70,13 @@ impl Legalizer<'_> {
         self.full(zero, ty.dtype, &ty.shape)
     }
 
-    /// The value without the reshapes that made it.
+    /// The value without the reshapes that made it, as far as its elements lie in memory as they would under its own shape.
     fn elements_of(&self, value: Value) -> Value {
         let inst = self.def(value);
-        if let Op::Reshape { .. } = inst.op { self.elements_of(inst.args[0]) } else { value }
+        let Op::Reshape { .. } = inst.op else { return value };
+        let from = self.out.ty(inst.args[0]);
+        let same = layout::of(from) == Layout::RowMajor || from.shape.last() == self.out.ty(value).shape.last();
+        if same { self.elements_of(inst.args[0]) } else { value }
     }
 }
 

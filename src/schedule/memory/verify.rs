@@ -13,7 +13,7 @@ mod ranges;
 use crate::schedule::walk::{Frame, Run, walk};
 use crate::schedule::{Arg, BufferId, Condition, Launch, Loop, Place, Shares, StepProgram, loops};
 use crate::tile::footprint::{Footprint, Footprints};
-use crate::tile::{Access, Kernel, Param};
+use crate::tile::{Access, Kernel, Layout, Param};
 use owners::Owners;
 use ranges::Ranges;
 use std::collections::HashMap;
@@ -36,7 +36,8 @@ fn run(program: &StepProgram, iterations: usize, alone: bool) -> Result<(), Stri
     walk(&program.items, &mut memory)?;
     let mut ends = program.outputs.iter().flat_map(|o| std::iter::once(o.buffer).chain(o.weight));
     ends.try_for_each(|b| {
-        let all = 0..program.buffers[b.0 as usize].ty.bytes();
+        let buffer = &program.buffers[b.0 as usize];
+        let all = 0..buffer.elements() * buffer.ty.dtype.size();
         memory.readable(b, &all).map_err(|e| format!("at the end, {e}"))
     })
 }
@@ -203,7 +204,8 @@ impl<'a> Memory<'a> {
         let elements = param.elements();
         let first = arg.element(frame);
         let inside = first.checked_add(elements).is_some_and(|end| end <= buffer.elements());
-        if buffer.ty.dtype != param.dtype || buffer.layout != param.layout || !inside {
+        let rows = param.layout == Layout::RowMajor || param.shape.last() == buffer.ty.shape.last();
+        if buffer.ty.dtype != param.dtype || buffer.layout != param.layout || !rows || !inside {
             return Err(format!("{arg} does not fit {}", param.name));
         }
         let size = param.dtype.size();

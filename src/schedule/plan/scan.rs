@@ -30,7 +30,7 @@ pub(super) struct Planned<'a> {
     finals: Vec<(Type, Spot, Spot)>,
 }
 
-/// Where a carry of `elements` elements is: before the loop, and in an iteration before and after it is renewed.
+/// Where a carry of `elements` elements in memory is: before the loop, and in an iteration before and after it is renewed.
 struct Track {
     first: Arg,
     old: Arg,

@@ -5,9 +5,10 @@ use crate::tile::Layout;
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
-/// A cache of 64 sets, 8 ways each, holds 64 lines of a column whose rows begin at a multiple of this.
+/// A cache of 64 sets, 8 ways each, holds 64 lines of a column whose rows are so long, and fewer where they are longer
+/// by a power of two.
 const MEETING: usize = 512;
-/// Fewer rows than that fit.
+/// Fewer rows are not worth it.
 const MANY: usize = 64;
 
 /// How a buffer lies that only kernels use. It follows from the type alone, so that all programs of a run agree on their
