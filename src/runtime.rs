@@ -1,8 +1,8 @@
 //! Runs compiled programs: memory, threads and the way into machine code.
 //!
-//! An [`Executable`] is one compiled phase with its arena and its bound inputs. Parameters, saved buffers and optimizer
-//! state lie in a [`StateStore`] by name, so that the executables of training, of the last smaller batch, of validation
-//! and of test share them. Nothing is allocated while a step runs.
+//! An [`Executable`] is one compiled phase with its bound inputs. Parameters, saved buffers and optimizer state lie in a
+//! [`StateStore`] by name, so that the executables of training, of other shapes of batches, of validation and of test
+//! share them; they share one [`Arena`] too. Nothing is allocated while a step runs.
 //!
 //! **Threads.** All workers of a [`Pool`] run the step function; the caller is worker 0. The machine code splits the work
 //! and waits at its own barriers.
@@ -13,6 +13,7 @@
 //! **Memory safety.** No Rust reference to the arena or to state ever exists: [`Memory`] copies in and out through raw
 //! pointers. It is neither `Send` nor `Sync`, and workers touch it only while the owning thread waits in a run.
 
+pub mod arena;
 pub mod enter;
 pub mod errors;
 pub mod executable;
@@ -26,6 +27,7 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 
+pub use arena::Arena;
 pub use executable::{Executable, Fault, Report, RunOptions};
 pub use memory::Memory;
 pub use pool::Pool;

@@ -4,7 +4,7 @@ use super::{Color, Format, Global, Program};
 use crate::diag::{Diagnostic, render};
 use crate::driver::Session;
 use crate::source::SourceMap;
-use crate::train::checkpoint::Checkpoint;
+use crate::train::checkpoint::Stored;
 use crate::train::console::note;
 use crate::train::fit::Scores;
 use crate::train::folder::RunFolder;
@@ -114,7 +114,7 @@ impl Output {
     pub fn open_run(&self, program: &Program, folder: Option<&Path>) -> Result<Session, Failure> {
         let folder = RunFolder::of(folder, &program.file);
         let session = self.session(program, &folder.as_ref().map(|f| f.sets()).unwrap_or_default())?;
-        if let Some(progress) = folder.and_then(|f| Checkpoint::progress(&f.last()).ok()) {
+        if let Some(progress) = folder.and_then(|f| Stored::open(&f.last()).and_then(|s| s.progress()).ok()) {
             session.remember(&progress.fitted);
         }
         self.resolved(session)

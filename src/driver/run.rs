@@ -5,7 +5,7 @@ use super::compile::{Compiler, MachineOptions};
 use crate::diag::{Code, Diagnostic};
 use crate::runtime::StateStore;
 use crate::sema::model::{Model, ParamKind, Phase, PhaseKind, Reading, Train};
-use crate::train::checkpoint::{Checkpoint, Progress};
+use crate::train::checkpoint::{Progress, Stored};
 use crate::train::console::note;
 use crate::train::data::DataSet;
 use crate::train::fit::{Ended, Fit, Scores, phase_of, run_all};
@@ -112,11 +112,12 @@ impl<'s> Run<'s> {
     }
 
     fn load(&mut self, path: &Path) -> Result<(), Diagnostic> {
-        let checkpoint = Checkpoint::load(path)?;
-        state::load(&self.session.model, &mut self.state().borrow_mut(), &checkpoint, path)?;
-        self.session.remember(&checkpoint.progress.fitted);
+        let stored = Stored::open(path)?;
+        let progress = stored.progress()?;
+        state::load(&self.session.model, &mut self.state().borrow_mut(), &stored)?;
+        self.session.remember(&progress.fitted);
         let seed = self.progress.seed;
-        self.progress = checkpoint.progress;
+        self.progress = progress;
         if self.progress.seed != seed && self.session.overrides.iter().any(|(name, _)| name == "seed") {
             note(format_args!("note: the run keeps its seed {}", self.progress.seed));
         }
@@ -161,8 +162,7 @@ impl<'s> Run<'s> {
 
     /// Replaces parameters by those of a safetensors file, which must have all of them.
     pub fn load_weights(&self, path: &Path) -> Result<(), Diagnostic> {
-        let tensors = Checkpoint::tensors(path)?;
-        state::load_weights(&self.session.model, &mut self.state().borrow_mut(), &tensors, path)
+        state::load_weights(&self.session.model, &mut self.state().borrow_mut(), &Stored::open(path)?)
     }
 
     pub fn model(&self) -> &Model {

@@ -2,7 +2,7 @@
 
 mod launches;
 
-use super::{Memory, Pool, SharedBytes, StateStore, errors, layout};
+use super::{Arena, Memory, Pool, SharedBytes, StateStore, errors, layout};
 use crate::codegen::clif::step::{Line, StepContext};
 use crate::codegen::{Compiled, errors as codegen_errors};
 use crate::diag::Diagnostic;
@@ -79,7 +79,11 @@ pub struct Executable {
     compiled: Compiled,
     pool: Arc<Pool>,
     options: RunOptions,
-    arena: Memory,
+    arena: Rc<Arena>,
+    /// Where the arena began when `args` were made.
+    base: *mut u8,
+    /// The number of the last step.
+    turn: u64,
     constants: Vec<Memory>,
     /// One per input of the program.
     slots: Vec<Slot>,
@@ -98,12 +102,15 @@ impl Executable {
         options: RunOptions,
     ) -> Result<Executable, Diagnostic> {
         let program = &compiled.program;
-        let arena = Memory::zeroed(program.arena_bytes)?;
+        let arena = store.arena();
+        arena.grow(program.arena_bytes)?;
         let constants = program.constants.iter().map(|c| constant(c)).collect::<Result<_, _>>()?;
         let slots = (0..program.inputs.len()).map(|i| slot(program, i, store)).collect::<Result<_, _>>()?;
         let updates = updates(program)?;
-        let mut executable = Executable { compiled, pool, options, arena, constants, slots, updates, args: vec![] };
-        executable.args = executable.arg_pointers();
+        let base = std::ptr::null_mut();
+        let mut executable =
+            Executable { compiled, pool, options, arena, base, turn: 0, constants, slots, updates, args: vec![] };
+        executable.point();
         Ok(executable)
     }
 
@@ -130,6 +137,11 @@ impl Executable {
     /// Where an argument begins in these iterations.
     fn address(&self, arg: &Arg, frame: &Frame) -> *mut u8 {
         self.pointer(arg.buffer).wrapping_add(arg.element(frame) * self.buffer(arg.buffer).ty.dtype.size())
+    }
+
+    fn point(&mut self) {
+        self.base = self.arena.pointer();
+        self.args = self.arg_pointers();
     }
 
     fn arg_pointers(&self) -> Vec<*mut u8> {
@@ -209,7 +221,7 @@ impl Executable {
         let input = self.find(name, |s| matches!(s, Slot::Column(_)))?;
         self.checked(input, data.len())?;
         self.slots[input] = Slot::Column(Some(data));
-        self.args = self.arg_pointers();
+        self.point();
         Ok(())
     }
 
@@ -252,6 +264,7 @@ impl Executable {
         if let Some(input) = self.slots.iter().position(|s| matches!(s, Slot::Column(None))) {
             return Err(Fault::Unbound { input: self.compiled.program.inputs[input].name.clone() });
         }
+        self.begin();
         if self.options.poison {
             self.arena.fill(0xff);
         }
@@ -263,8 +276,17 @@ impl Executable {
         Ok(())
     }
 
+    /// Takes the arena, which may have moved since the last step.
+    fn begin(&mut self) {
+        self.turn = self.arena.begin();
+        if self.base != self.arena.pointer() {
+            self.point();
+        }
+    }
+
     /// Runs a step launch by launch and adds the seconds of each to `times`; the program must be compiled for profiles.
     pub fn run_timed(&mut self, times: &mut [f64]) -> Result<(), Fault> {
+        self.begin();
         launches::run(self, |launch, context| {
             let started = std::time::Instant::now();
             // SAFETY: as in `call`.
@@ -279,7 +301,7 @@ impl Executable {
     fn call(&self) -> Result<(), Fault> {
         let context = context(&self.args);
         // SAFETY: the pointers are those of this program's buffers, each `bytes()` long and alive: `self` owns them or
-        // a share. Memory is not `Sync`, so nothing else touches it while this thread is in here.
+        // a share, and `begin` has looked where the arena is. Memory is not `Sync`, so nothing else touches it while this thread is in here.
         unsafe { self.pool.run(self.compiled.step(), &context) };
         match context.fault.into_inner() {
             0 => Ok(()),
@@ -321,7 +343,7 @@ impl Executable {
     /// Bytes of a buffer in its own layout.
     fn raw(&self, id: BufferId, out: &mut [u8]) {
         match self.buffer(id).place {
-            Place::Arena { offset } => self.arena.read(offset, out),
+            Place::Arena { offset } => self.arena.read(self.turn, offset, out),
             Place::Constant { data } => self.constants[data].read(0, out),
             Place::Input(i) => match &self.slots[i] {
                 Slot::State(memory) => memory.read(0, out),

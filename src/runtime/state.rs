@@ -1,6 +1,6 @@
 //! Parameters, saved buffers and optimizer state by name, shared by all executables of a session.
 
-use super::{Memory, errors, layout};
+use super::{Arena, Memory, errors, layout};
 use crate::diag::Diagnostic;
 use crate::ops::{DType, Type};
 use crate::schedule::Buffer;
@@ -11,6 +11,7 @@ use std::rc::Rc;
 #[derive(Default)]
 pub struct StateStore {
     entries: BTreeMap<String, Entry>,
+    arena: Rc<Arena>,
 }
 
 struct Entry {
@@ -34,6 +35,11 @@ impl StateStore {
         let memory = Rc::new(Memory::zeroed(buffer.bytes())?);
         self.entries.insert(name.into(), Entry { memory: memory.clone(), buffer: buffer.clone() });
         Ok(memory)
+    }
+
+    /// The arena of all executables that share this state.
+    pub fn arena(&self) -> Rc<Arena> {
+        self.arena.clone()
     }
 
     /// Names and types in alphabetical order.

@@ -1,7 +1,7 @@
 //! The training loop.
 
 use super::batches;
-use super::checkpoint::{Checkpoint, Progress};
+use super::checkpoint::{Progress, Stored};
 use super::console::note;
 use super::folder::RunFolder;
 use super::interrupt;
@@ -293,16 +293,14 @@ impl<'a> Fit<'a> {
             let phase = self.runners.step.first().phase;
             return Err(errors::not_finite(phase, self.at.step, &format!("`{name}`")));
         }
-        let checkpoint =
-            Checkpoint { tensors: state::tensors(self.model, &self.state.borrow()), progress: self.at.clone() };
-        checkpoint.save(path).map_err(|e| errors::io(path, &e))
+        state::save(self.model, &self.state.borrow(), &self.at, path).map_err(|e| errors::io(path, &e))
     }
 
     /// Puts the best weights back, also when the epoch limit ended the run.
     fn restore_kept(&mut self) -> Result<(), Diagnostic> {
         let best = self.folder.best();
         if self.train.settings.keep.is_some() && best.exists() {
-            state::load(self.model, &mut self.state.borrow_mut(), &Checkpoint::load(&best)?, &best)?;
+            state::load(self.model, &mut self.state.borrow_mut(), &Stored::open(&best)?)?;
         }
         Ok(())
     }

@@ -1,47 +1,63 @@
 //! Parameters, buffers and optimizer state between memory and checkpoints.
 
-use super::checkpoint::{Checkpoint, Tensor, errors};
+use super::checkpoint::{self, Entry, Progress, Stored, Tensor, errors};
 use crate::diag::Diagnostic;
-use crate::ops::DType;
+use crate::ops::{DType, Type};
 use crate::runtime::StateStore;
 use crate::sema::model::{Model, Param, ParamKind};
+use std::borrow::Cow;
+use std::io;
 use std::path::Path;
 
 /// All tensors of the program, in order of declaration.
 pub fn tensors(model: &Model, state: &StateStore) -> Vec<Tensor> {
-    // A state that no phase reads has no memory: it still holds its first value, zero.
-    let bytes = |p: &Param| state.read(&p.path).unwrap_or_else(|| vec![0; p.ty.bytes()]);
-    let read = |p: &Param| Tensor { name: p.path.clone(), ty: p.ty.clone(), bytes: bytes(p) };
+    let read = |p: &Param| Tensor { name: p.path.clone(), ty: p.ty.clone(), bytes: bytes(p, state) };
     model.params.iter().map(read).collect()
 }
 
+/// A state that no phase reads has no memory: it still holds its first value, zero.
+fn bytes(param: &Param, state: &StateStore) -> Vec<u8> {
+    state.read(&param.path).unwrap_or_else(|| vec![0; param.ty.bytes()])
+}
+
+/// Writes a checkpoint, tensor by tensor.
+pub fn save(model: &Model, state: &StateStore, progress: &Progress, path: &Path) -> io::Result<()> {
+    let entry = |p| -> Entry {
+        let p: &Param = p;
+        Entry { name: &p.path, ty: &p.ty, bytes: Box::new(move || Cow::Owned(bytes(p, state))) }
+    };
+    checkpoint::save(path, progress, model.params.iter().map(entry).collect())
+}
+
 /// Fills the state from a checkpoint; every declared tensor must be there with its shape, and nothing else.
-pub fn load(model: &Model, state: &mut StateStore, checkpoint: &Checkpoint, path: &Path) -> Result<(), Diagnostic> {
+pub fn load(model: &Model, state: &mut StateStore, file: &Stored) -> Result<(), Diagnostic> {
     let params: Vec<&Param> = model.params.iter().collect();
-    fill(&params, state, &checkpoint.tensors, path)
+    fill(&params, state, file, &file.types()?)
 }
 
 /// Fills parameters and buffers from a file of weights; optimizer state keeps its first value.
-pub fn load_weights(model: &Model, state: &mut StateStore, file: &[Tensor], path: &Path) -> Result<(), Diagnostic> {
+pub fn load_weights(model: &Model, state: &mut StateStore, file: &Stored) -> Result<(), Diagnostic> {
     let params: Vec<&Param> = model.params.iter().filter(|p| p.kind.is_weight()).collect();
-    let optimizer = |t: &&Tensor| model.params.iter().any(|p| p.path == t.name && !p.kind.is_weight());
-    let file: Vec<Tensor> = file.iter().filter(|t| !optimizer(t)).cloned().collect();
-    fill(&params, state, &file, path)
+    let optimizer = |name: &str| model.params.iter().any(|p| p.path == name && !p.kind.is_weight());
+    let mut types = file.types()?;
+    types.retain(|(name, _)| !optimizer(name));
+    fill(&params, state, file, &types)
 }
 
-fn fill(params: &[&Param], state: &mut StateStore, file: &[Tensor], path: &Path) -> Result<(), Diagnostic> {
-    let find = |name: &str| file.iter().find(|t| t.name == name);
+/// Fills these parameters from those tensors of the file that are to fit them.
+fn fill(params: &[&Param], state: &mut StateStore, file: &Stored, types: &[(String, Type)]) -> Result<(), Diagnostic> {
+    let find = |name: &str| types.iter().find(|t| t.0 == name);
     let missing = params.iter().filter(|p| find(&p.path).is_none()).map(|p| p.path.clone()).collect::<Vec<_>>();
-    let unused = file.iter().filter(|t| params.iter().all(|p| p.path != t.name)).map(|t| t.name.clone());
+    let unused = types.iter().filter(|t| params.iter().all(|p| p.path != t.0)).map(|t| t.0.clone());
     let unused = unused.collect::<Vec<_>>();
-    let differs = |p: &&&Param| find(&p.path).is_some_and(|t| t.ty != p.ty);
+    let differs = |p: &&&Param| find(&p.path).is_some_and(|t| t.1 != p.ty);
     let shapes = params.iter().filter(differs).map(|p| format!("{} {}", p.path, p.ty)).collect::<Vec<_>>();
     if !(missing.is_empty() && unused.is_empty() && shapes.is_empty()) {
-        return Err(errors::mismatch(path, &missing, &unused, &shapes));
+        return Err(errors::mismatch(file.path(), &missing, &unused, &shapes));
     }
-    for tensor in file {
-        if state.ty(&tensor.name).is_some() {
-            state.write(&tensor.name, &tensor.bytes)?;
+    for (name, _) in types {
+        if state.ty(name).is_some() {
+            state.write(name, &file.bytes(name)?)?;
         }
     }
     Ok(())
