@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
 """nnc beside its peers: milliseconds per training step, all in one go on this machine.
 
-Usage: bench.py [--nnc target/release/nnc] [--work mlp,cnn,mlp_odd,cnn_odd,lstm] [--peer torch,compile,jax,keras]
+Usage: bench.py [--nnc target/release/nnc] [--work mlp,cnn,mlp_odd,cnn_odd,lstm,gpt,t5] [--peer torch,compile,jax,keras]
                 [--threads 1,2] [--seconds 3] [--rounds 3]
-Install the peers with: pip install numpy torch tensorflow jax flax optax
+Install the peers with: pip install numpy torch transformers tensorflow jax flax optax
 
 Both sides start from the same weights and see the same batch: this script writes them (safetensors, idx), and every
 peer runs the same Adam (β 0.9 and 0.999, ε 1e-8 outside the root). A step is forward, mean cross-entropy, backward and
 update on one batch in memory, float32. Losses at steps 1, 2 and 50 are printed, and no ratio is shown where they
 differ by more than 1e-3 · max(1, loss). Rounds alternate between the sides, so that drift of the machine hits all
-alike; the median of the rounds counts.
+alike; the median of the rounds counts. gpt and t5 have PyTorch as their only peer; the 50 steps before the clock starts
+take t5 minutes.
 """
 import argparse, json, os, pathlib, shutil, statistics, struct, subprocess, sys, tempfile, time
+
+import text
 
 HERE = pathlib.Path(__file__).resolve().parent
 # name: kind, height and width of the input, widths, batch
@@ -22,6 +25,9 @@ WORK = {
     "cnn_odd": ("cnn", (30, 30), (48, 72), 50),
     "lstm": ("lstm", (100, 64), (128, 64), 64),
 }
+# Nets over tokens, in text.py.
+WORK |= {name: ("text",) for name in text.SIZES}
+PEERS = ("torch", "compile", "jax", "keras")
 
 
 def layers(work):
@@ -63,21 +69,29 @@ def start(work):
 
 
 def save(folder, work):
-    """Writes what nnc reads: the program, idx data and a safetensors file of the weights."""
+    """Writes what nnc reads: the program, its data and a safetensors file of the weights."""
+    shutil.copy(HERE / f"{work}.nn", folder / f"{work}.nn")
+    weights = text.save(folder, work) if work in text.SIZES else save_pictures(folder, work)
+    header, body = {}, []
+    end = 0
+    for name, w in weights.items():
+        header[name] = {"dtype": "F32", "shape": list(w.shape), "data_offsets": [end, end + w.nbytes]}
+        end += w.nbytes
+        body.append(w.tobytes())
+    head = json.dumps(header).encode()
+    head += b" " * (-len(head) % 8)
+    (folder / "weights.safetensors").write_bytes(b"".join([struct.pack("<Q", len(head)), head, *body]))
+
+
+def save_pictures(folder, work):
+    """Writes the batch as idx data and gives the weights."""
     weights, pixels, labels = start(work)
     (folder / "data").mkdir()
-    shutil.copy(HERE / f"{work}.nn", folder / f"{work}.nn")
     _, (height, width), _, batch = WORK[work]
     header = struct.pack(">IIII", 0x803, batch, height, width)
     (folder / "data/image-idx3-ubyte").write_bytes(header + pixels.tobytes())
     (folder / "data/label-idx1-ubyte").write_bytes(struct.pack(">II", 0x801, batch) + labels.tobytes())
-    header, body = {}, b""
-    for name, w in weights.items():
-        header[name] = {"dtype": "F32", "shape": list(w.shape), "data_offsets": [len(body), len(body) + w.nbytes]}
-        body += w.tobytes()
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    (folder / "weights.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + body)
+    return weights
 
 
 def timed(step, seconds):
@@ -96,6 +110,8 @@ def torch_step(work, threads, compiled, channels_last):
     import torch.nn as nn
     import torch.nn.functional as F
     torch.set_num_threads(threads)
+    if work in text.SIZES:
+        return torch_updates(*text.torch_loss(work), compiled)
     weights, pixels, labels = start(work)
     kind, _, (units, _), batch = WORK[work]
     modules = []
@@ -130,8 +146,13 @@ def torch_step(work, threads, compiled, channels_last):
         if channels_last:
             model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
     y = torch.from_numpy(labels.astype("int64"))
+    return torch_updates(model, lambda: F.cross_entropy(model(x), y), compiled)
+
+
+def torch_updates(model, loss_of, compiled):
+    """Adam's steps on a loss."""
+    import torch
     opt = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-3, eps=1e-8, fused=True)
-    loss_of = lambda: F.cross_entropy(model(x), y)
     if compiled:
         loss_of = torch.compile(loss_of)
 
@@ -357,7 +378,8 @@ def main():
     for work in a.work.split(","):
         for threads in map(int, a.threads.split(",")):
             print(f"{work}, {threads} thread{'s' * (threads > 1)}", flush=True)
-            compare(work, threads, a, a.peer.split(","))
+            only = ("torch", "compile") if work in text.SIZES else PEERS
+            compare(work, threads, a, [peer for peer in a.peer.split(",") if peer in only])
 
 
 if __name__ == "__main__":
