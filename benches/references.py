@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The same models as examples/lstm.nn, gpt.nn, reuters.nn, phonemes.nn and translate.nn in PyTorch: the scores they are
-held against.
+"""The same models as examples/lstm.nn, gpt.nn, reuters.nn, reuters_minilm.nn, phonemes.nn and translate.nn in PyTorch: the
+scores they are held against.
 
-Usage: references.py lstm|gpt|reuters|phonemes|translate [--seeds 1 2 3] [--threads 2] [--limit STEPS]
+Usage: references.py lstm|gpt|reuters|reuters_minilm|phonemes|translate [--seeds 1 2 3] [--threads 2] [--limit STEPS]
        references.py translate --nnc target/release/nnc --runs runs/translate-1 …: BLEU of runs of nnc
 Data, splits, batches, initial distributions, optimizer, schedule and length of training are the example's. Needs
 examples/data/fetch-*.sh to have run, and torch. Prints one JSON object for each seed.
@@ -28,6 +28,11 @@ def cosine(lr, end=0.0, warmup=0):
         progress = (step - 1 - warmup) / (total - warmup) if warmup else (step - 1) / total
         return end + (lr - end) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
     return rate
+
+
+def linear(lr, warmup):
+    """warmup_linear of std/schedule.nn."""
+    return lambda step, total: lr * (step / warmup if step <= warmup else 1 - (step - 1 - warmup) / (total - warmup))
 
 
 def buckets(rows, lengths, size, shuffle=True):
@@ -210,12 +215,15 @@ def gpt(seed, limit, steps=2000, context=64, width=128, depth=4, heads=4):
     return dict(validation_loss=round(total / len(starts), 4), windows=len(starts), **run.times())
 
 
-def reuters(seed, limit, epochs=8, words=10_000, units=64):
-    def load(part):
+def stories():
+    """Topics and texts of the rows to train with, then of those to test with."""
+    for part in ("train", "test"):
         lines = open(DATA / f"reuters/{part}.tsv", encoding="utf-8").read().splitlines()[1:]
-        return list(zip(*(line.split("\t") for line in lines)))
+        yield list(zip(*(line.split("\t") for line in lines)))
 
-    (topics, texts), (test_topics, test_texts) = load("train"), load("test")
+
+def reuters(seed, limit, epochs=8, words=10_000, units=64):
+    (topics, texts), (test_topics, test_texts) = stories()
     known, names = vocabulary(texts, words), sorted(set(topics))
     encode = lambda texts: [torch.tensor([known.get(w, 0) for w in text.split()]) for text in texts]
     label = lambda topics: torch.tensor([names.index(t) for t in topics])
@@ -248,6 +256,63 @@ def reuters(seed, limit, epochs=8, words=10_000, units=64):
         right = sum((net(*padded(x_test, rows)).argmax(-1) == y_test[rows]).sum().item()
                     for rows in np.array_split(order, len(order) // 32))
     return dict(accuracy=round(right / len(x_test), 4), epoch_seconds=round(run.seconds / epochs, 2), **run.times())
+
+
+def reuters_minilm(seed, limit, epochs=3, longest=128, rate=0.1):
+    from tokenizers import Tokenizer
+    from transformers import BertModel
+    (topics, texts), (test_topics, test_texts) = stories()
+    names = sorted(set(topics))
+    tokenizer = Tokenizer.from_file(str(DATA / "minilm/tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(longest)
+    encode = lambda texts: [torch.tensor(e.ids) for e in tokenizer.encode_batch(texts)]
+    label = lambda topics: torch.tensor([names.index(t) for t in topics])
+    x, y, x_test, y_test = encode(texts), label(topics), encode(test_texts), label(test_topics)
+    validate, train = by_hash(len(x), round(0.1 * len(x)))
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bert = BertModel.from_pretrained(DATA / "minilm", add_pooling_layer=False, attn_implementation="eager",
+                                                  hidden_dropout_prob=rate, attention_probs_dropout_prob=rate)
+            for layer in self.bert.encoder.layer:
+                layer.intermediate.intermediate_act_fn = nn.Sequential(nn.GELU(), nn.Dropout(rate))
+            self.head = nn.Linear(384, len(names))
+            as_nnc(self.head)
+
+        def forward(self, tokens, lengths):
+            seen = (torch.arange(tokens.shape[1])[None, :] < lengths[:, None])
+            h = self.bert(tokens, attention_mask=seen.long()).last_hidden_state
+            mean = (h * seen[:, :, None]).sum(1) / lengths[:, None]
+            return self.head(F.dropout(mean, rate, self.training))
+
+    net = Net()
+    run = Run(net, linear(1e-4, warmup=100), epochs * -(-len(train) // 16), decay=0.01)
+
+    def score(x, y, rows):
+        net.eval()
+        parts = buckets(rows, np.array([len(row) for row in x]), 32, shuffle=False)
+        with torch.no_grad():
+            right = sum((net(*padded(x, part)).argmax(-1) == y[part]).sum().item() for part in parts)
+        net.train()
+        return right / len(rows)
+
+    lengths = np.array([len(row) for row in x])
+    best, best_weights = -1.0, None
+    net.train()
+    for epoch in range(epochs):
+        for rows in buckets(train, lengths, 16)[:limit]:
+            batch = padded(x, rows)
+            run.update(lambda: F.cross_entropy(net(*batch), y[rows]))
+        found = score(x, y, validate)
+        print(f"epoch {epoch + 1}: accuracy {found:.4f}, {run.times()}", flush=True)
+        if found > best:
+            best, best_weights = found, {k: v.clone() for k, v in net.state_dict().items()}
+    net.load_state_dict(best_weights)
+    accuracy = score(x_test, y_test, np.arange(len(x_test)))
+    return dict(accuracy=round(accuracy, 4), validation=round(best, 4), epoch_seconds=round(run.seconds / epochs, 1),
+                cpu_seconds=round(time.process_time()), **run.times())
 
 
 def phonemes(seed, limit, epochs=6, units=128):
@@ -394,7 +459,7 @@ def translate(seed, limit, epochs=20, width=256, depth=3):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("model", choices=["lstm", "gpt", "reuters", "phonemes", "translate"])
+    ap.add_argument("model", choices=["lstm", "gpt", "reuters", "reuters_minilm", "phonemes", "translate"])
     ap.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--limit", type=int, help="at most so many steps (an epoch): to measure time")

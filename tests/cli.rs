@@ -49,7 +49,9 @@ fn examples_check_and_have_a_summary() {
 
 /// Whether sizes of an example come from data that has to be fetched: `tests/cli/examples.rs` has those.
 fn learns(example: &str) -> bool {
-    ["gpt.nn", "phonemes.nn", "reuters.nn", "translate.nn"].iter().any(|name| example.ends_with(name))
+    ["gpt.nn", "phonemes.nn", "reuters.nn", "reuters_minilm.nn", "translate.nn"]
+        .iter()
+        .any(|name| example.ends_with(name))
 }
 
 /// 28·28·512 + 512 + 512·512 + 512 + 512·10 + 10, and 9·32 + 32 + 9·32·64 + 64 + 5·5·64·128 + 128 + 128·10 + 10.

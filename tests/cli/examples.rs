@@ -185,3 +185,41 @@ fn t5_goes_on_from_a_checkpoint() {
     };
     assert_eq!(names("model.safetensors"), names("data/t5-small/model.safetensors"));
 }
+
+/// Headlines of three to five words out of nine, with a topic that the first word tells.
+fn headlines() -> String {
+    let mut lines = String::from("topic\ttext\n");
+    for row in 0..240_usize {
+        let (topic, word) = [("grain", "wheat"), ("ship", "port"), ("trade", "tariff")][row % 3];
+        let others = ["it", "said", "would", "more", "shares", "year"];
+        let behind: Vec<&str> = (0..2 + row % 4).map(|i| others[row / 3 / 6_usize.pow(i as u32) % 6]).collect();
+        writeln!(lines, "{topic}\t{word} {}", behind.join(" ")).expect("text");
+    }
+    lines
+}
+
+/// With BERT's shards that transformers saved, small: 13 ids, five positions, position ids, a pooler that nothing uses.
+#[test]
+fn bert_is_fine_tuned() {
+    let data = [("data/reuters/train.tsv", headlines()), ("data/reuters/test.tsv", headlines())];
+    let place = place("reuters_minilm", &data);
+    std::fs::create_dir_all(place.path("data/minilm")).expect("made");
+    for file in std::fs::read_dir(format!("{}/tests/weights/fixtures/bert", repository())).expect("shards") {
+        let file = file.expect("readable");
+        std::fs::copy(file.path(), place.path("data/minilm").join(file.file_name())).expect("copied");
+    }
+    let texts: Vec<&str> = data[0].1.lines().skip(1).filter_map(|line| line.split('\t').nth(1)).collect();
+    place.write("headlines.txt", texts.join("\n"));
+    let special = "--begin [CLS] --end [SEP] --special [PAD] --special [UNK] --special [CLS] --special [SEP]";
+    let command =
+        format!("tokenizer train headlines.txt --kind word --vocab 13 {special} --out data/minilm/tokenizer.json");
+    place.nnc(&command.split(' ').collect::<Vec<_>>()).code(0);
+
+    let geometry = ["longest=5", "multiple=1", "width=6", "depth=2", "heads=2", "hidden=8", "positions=5"];
+    let settings = [&geometry[..], &["lr=0.02", "drop=0.03", "warmup=10", "epochs=25"]].concat();
+    let events = train(&place, &settings);
+    assert!(metric(&events, "test", "accuracy") > 0.9, "{events:?}");
+    same_bits(&place, &settings, &events);
+    let answers = place.nnc(&["predict", "main.nn", "--data", "data/reuters/test.tsv"]).ok();
+    assert_eq!(answers.lines().count(), 240, "{answers}");
+}
