@@ -49,7 +49,7 @@ fn examples_check_and_have_a_summary() {
 
 /// Whether sizes of an example come from data that has to be fetched: `tests/cli/examples.rs` has those.
 fn learns(example: &str) -> bool {
-    ["gpt.nn", "phonemes.nn", "reuters.nn", "reuters_minilm.nn", "translate.nn"]
+    ["gpt.nn", "phonemes.nn", "reuters.nn", "reuters_minilm.nn", "t5_small.nn", "translate.nn"]
         .iter()
         .any(|name| example.ends_with(name))
 }

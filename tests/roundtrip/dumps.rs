@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const PHASES: [&str; 5] = ["init", "step", "validate", "test", "predict"];
 
 /// Examples whose sizes come from data that has to be fetched.
-const LEARNS: [&str; 5] = ["gpt.nn", "phonemes.nn", "reuters.nn", "reuters_minilm.nn", "translate.nn"];
+const LEARNS: [&str; 6] = ["gpt.nn", "phonemes.nn", "reuters.nn", "reuters_minilm.nn", "t5_small.nn", "translate.nn"];
 
 /// Examples that have every phase and compile within an instant.
 const SMALL: [&str; 4] = ["autoencoder.nn", "digits.nn", "mlp.nn", "mnist_cnn.nn"];
