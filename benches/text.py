@@ -122,17 +122,20 @@ def torch_gpt(weights):
 
     net, state = Net(), {"embed.weight": weights["embed.weight"], "places.weight": weights["positions.weight"]}
 
+    def turned(w):
+        return w.T if w.dim() == 2 else w
+
     def fill(ours, theirs):
         for a, b in (("scale", "weight"), ("offset", "bias"), ("weight", "weight"), ("bias", "bias")):
             if f"{ours}.{a}" in weights:
-                state[f"{theirs}.{b}"] = weights[f"{ours}.{a}"].T
+                state[f"{theirs}.{b}"] = turned(weights[f"{ours}.{a}"])
     for i in range(GPT_DEPTH):
         ours, theirs = f"body.layers.{i}", f"blocks.{i}"
         for a, b in (("attention_norm", "norm1"), ("feed_norm", "norm2"), ("attention.o", "out"), ("feed.up", "up"),
                      ("feed.down", "down")):
             fill(f"{ours}.{a}", f"{theirs}.{b}")
         for part in ("weight", "bias"):
-            state[f"{theirs}.qkv.{part}"] = torch.cat([weights[f"{ours}.attention.{n}.{part}"].T for n in "qkv"])
+            state[f"{theirs}.qkv.{part}"] = torch.cat([turned(weights[f"{ours}.attention.{n}.{part}"]) for n in "qkv"])
     fill("body.final_norm", "norm")
     fill("head", "head")
     net.load_state_dict(state)
@@ -148,6 +151,6 @@ def torch_t5(weights):
     params = dict(net.named_parameters())
     with torch.no_grad():
         for ours, theirs in t5_names().items():
-            turned = ours != "embed.weight" and not ours.endswith("positions.weight")
+            turned = weights[ours].dim() == 2 and ours != "embed.weight" and not ours.endswith("positions.weight")
             params[theirs].copy_(weights[ours].T if turned else weights[ours])
     return net.train()
