@@ -31,7 +31,6 @@ train {
   optimizer = adamw(lr: 1e-4, decay: 0.01, decay_all: true)
   epochs = %(steps)d
   step (s, n, t) in D.train |> batch(%(rows)d) { minimize cross_entropy(net(s, seen(n, %(source)d), begun(t)), t) }
-  validate "loss" (s, n, t) in D.train |> batch(%(rows)d) { report loss: cross_entropy(net(s, seen(n, %(source)d), begun(t)), t) }
   predict (s, n, t) {
     report logits: net(s, seen(n, %(source)d), begun(t))
     report greedy: answer(net, s, seen(n, %(source)d), %(limit)d, end: %(end)d)
