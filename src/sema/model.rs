@@ -214,9 +214,11 @@ impl Phase {
         own.chain(padded.flat_map(|(p, n)| symbols(&p.dim, n / p.multiple))).collect()
     }
 
-    /// Sizes for where no data is open: rows as given, and padding to this length.
+    /// Sizes for where no data is open: rows as given, and padding to this length, or what comes nearest of those that the
+    /// data may have.
     pub fn sizes(&self, batch: usize, rows: usize, length: usize) -> Sizes {
-        Sizes { batch, rows, padded: self.padded.iter().map(|p| p.size(length)).collect() }
+        let nearest = |p: &Padded| p.bounds.1.map_or(length, |most| length.min(most)).max(p.bounds.0);
+        Sizes { batch, rows, padded: self.padded.iter().map(|p| p.size(nearest(p))).collect() }
     }
 
     /// The first requirement that does not hold for batches of so many rows.

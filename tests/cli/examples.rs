@@ -17,13 +17,13 @@ fn place(example: &str, files: &[(&str, String)]) -> Place {
 
 /// What the run reports, in the order of its events. The program's other commands work too.
 fn train(place: &Place, settings: &[&str]) -> Vec<serde_json::Value> {
-    assert!(place.nnc(&["summary", "main.nn"]).ok().contains("trainable parameters"));
-    assert!(!place.nnc(&["ir", "main.nn", "--phase", "step", "--stage", "asm"]).ok().is_empty());
-    let settings = settings.iter().flat_map(|s| ["--set", s]);
-    let args = ["train", "main.nn", "--threads", "2", "--message-format", "json"];
-    let args: Vec<&str> = args.into_iter().chain(settings).collect();
-    let ran = place.nnc(&args);
-    ran.code(0).json()
+    let run = |args: &[&str]| {
+        let settings = settings.iter().flat_map(|s| ["--set", s]);
+        place.nnc(&args.iter().copied().chain(settings).collect::<Vec<_>>())
+    };
+    assert!(run(&["summary", "main.nn"]).ok().contains("trainable parameters"));
+    assert!(!run(&["ir", "main.nn", "--phase", "step", "--stage", "asm"]).ok().is_empty());
+    run(&["train", "main.nn", "--threads", "2", "--message-format", "json"]).code(0).json()
 }
 
 fn metric(events: &[serde_json::Value], phase: &str, name: &str) -> f64 {

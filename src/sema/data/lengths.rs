@@ -133,7 +133,8 @@ impl Checker {
             emit.ragged.open(symbol.clone(), lengths);
         }
         let dim = symbol.mul(&Dim::Const(multiple as i64));
-        BatchLength { padded: Padded { name: length.name.clone(), dim, multiple }, lengths }
+        let bounds = (length.least, length.most);
+        BatchLength { padded: Padded { name: length.name.clone(), dim, multiple, bounds }, lengths }
     }
 
     /// `tokens.mask` and `tokens.lengths` of a field that varies in length; `None` for anything else.

@@ -211,6 +211,8 @@ pub struct Padded {
     /// `multiple` times a symbol.
     pub dim: Dim,
     pub multiple: usize,
+    /// Rows have at least and at most so many elements, as `where` says.
+    pub bounds: (usize, Option<usize>),
 }
 
 impl Padded {
