@@ -301,7 +301,8 @@ impl Executable {
     fn call(&self) -> Result<(), Fault> {
         let context = context(&self.args);
         // SAFETY: the pointers are those of this program's buffers, each `bytes()` long and alive: `self` owns them or
-        // a share, and `begin` has looked where the arena is. Memory is not `Sync`, so nothing else touches it while this thread is in here.
+        // a share, and `begin` has looked where the arena is. Memory is not `Sync`, so nothing else touches it while this
+        // thread is in here.
         unsafe { self.pool.run(self.compiled.step(), &context) };
         match context.fault.into_inner() {
             0 => Ok(()),

@@ -1,6 +1,7 @@
 //! Rows that would meet in few sets of a cache lie apart: the same results.
 
 use crate::machine::{RESULT, check, f32s, floats};
+use crate::parts::dot;
 use nnc::ops::{Op, Unary};
 use nnc::schedule::StepProgram;
 use nnc::tensor::build::{Builder, Loop, ScanArgs};
@@ -21,12 +22,6 @@ fn case(shapes: &[&[usize]], body: impl Fn(&mut Builder, &[Value]) -> Vec<Value>
     let data: Vec<_> =
         names.iter().zip(shapes).enumerate().map(|(i, (n, s))| (n.as_str(), floats(s, i as u64))).collect();
     check(&graph, &data)
-}
-
-fn dot(b: &mut Builder, x: Value, w: Value) -> Value {
-    let (rows, cols) = (b.shape(x)[0], b.shape(w)[1]);
-    let op = Op::Dot { lhs_batch: vec![], rhs_batch: vec![], lhs_contract: vec![1], rhs_contract: vec![0] };
-    b.op(op, &[x, w], f32s(&[rows, cols]))
 }
 
 /// Shape and layout of each buffer.

@@ -29,7 +29,8 @@ fn launches(program: &StepProgram, count: usize) {
     assert_eq!(program.launches().len(), count, "{kernels}\n{program}");
 }
 
-fn dot(b: &mut Builder, x: Value, w: Value) -> Value {
+/// The product of two matrices.
+pub fn dot(b: &mut Builder, x: Value, w: Value) -> Value {
     let (rows, cols) = (b.shape(x)[0], b.shape(w)[1]);
     let op = Op::Dot { lhs_batch: vec![], rhs_batch: vec![], lhs_contract: vec![1], rhs_contract: vec![0] };
     b.op(op, &[x, w], f32s(&[rows, cols]))

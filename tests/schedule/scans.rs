@@ -1,6 +1,7 @@
 //! Scans: what is carried, sliced and stacked; conditions, nesting, places that share memory.
 
 use crate::machine::{RESULT, check, f32s, floats, i32s, ints};
+use crate::parts::dot;
 use nnc::ops::{Binary, Compare, DType, Literal, Op, Reduce, Type, Unary};
 use nnc::passes::{self, GRAD, OPT};
 use nnc::schedule::StepProgram;
@@ -26,12 +27,6 @@ fn case(inputs: &[Tensor], body: impl Fn(&mut Builder, &[Value]) -> Vec<Value>) 
     }
     let data: Vec<(&str, Tensor)> = names.iter().zip(inputs).map(|(n, t)| (n.as_str(), t.clone())).collect();
     check(&graph, &data)
-}
-
-fn dot(b: &mut Builder, x: Value, w: Value) -> Value {
-    let (rows, cols) = (b.shape(x)[0], b.shape(w)[1]);
-    let op = Op::Dot { lhs_batch: vec![], rhs_batch: vec![], lhs_contract: vec![1], rhs_contract: vec![0] };
-    b.op(op, &[x, w], f32s(&[rows, cols]))
 }
 
 /// Every length and both directions.

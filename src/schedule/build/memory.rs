@@ -33,13 +33,13 @@ impl Source {
 }
 
 /// The row, and the element in it.
-fn in_rows(at: &Coord, shape: &[usize], row: i64) -> Vec<Lin> {
-    let Some((within, dims)) = at.dims.split_last() else { return vec![Lin::default(), at.flat.clone()] };
-    if !at.dims.iter().all(Lin::is_affine) {
-        let (number, within) = at.flat.div_rem(row);
-        return vec![number, within];
+fn in_rows(at: &Coord, source: &Source) -> Vec<Lin> {
+    match at.dims.split_last() {
+        Some((within, dims)) if at.dims.iter().all(Lin::is_affine) => {
+            vec![Coord::from_dims(&source.shape[..dims.len()], dims.to_vec()).flat, within.clone()]
+        }
+        _ => at.reshape(&source.shape()).dims,
     }
-    vec![Coord::from_dims(&shape[..dims.len()], dims.to_vec()).flat, within.clone()]
 }
 
 pub(super) struct ParamState {
@@ -132,8 +132,8 @@ impl Builder {
     /// The element under the shape that the kernel sees.
     fn place_in(&mut self, param: usize, at: &Coord) -> Vec<Lin> {
         let ParamState { source, flat, .. } = &mut self.params[param];
-        if let Some(row) = source.row() {
-            return in_rows(at, &source.shape, row);
+        if source.row().is_some() {
+            return in_rows(at, source);
         }
         if at.dims.len() > 1 && !at.dims.iter().all(Lin::is_affine) {
             *flat = true;
