@@ -29,7 +29,7 @@ mod tests;
 
 pub use arena::Arena;
 pub use executable::{Executable, Fault, Report, RunOptions};
-pub use memory::Memory;
+pub use memory::{Memory, Slab};
 pub use pool::Pool;
 pub use shared::SharedBytes;
 pub use state::StateStore;

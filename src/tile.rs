@@ -67,12 +67,23 @@ pub struct Kernel {
     pub vars: u32,
 }
 
-/// `par i in 0..extent by step`
+/// `par i in 0..extent by step group n`
 #[derive(Clone, PartialEq, Debug)]
 pub struct Grid {
     pub var: Var,
     pub extent: usize,
     pub step: usize,
+    /// So many blocks follow each other before variables further inside go on; a divisor of the number of blocks.
+    pub group: usize,
+}
+
+/// A digit of a point's number.
+pub struct Digit {
+    /// Which grid variable it belongs to.
+    pub grid: usize,
+    pub count: usize,
+    /// By how many blocks it moves the variable.
+    pub blocks: usize,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -335,10 +346,25 @@ pub enum TileOp {
     },
 }
 
+impl Grid {
+    pub fn blocks(&self) -> usize {
+        self.extent.div_ceil(self.step)
+    }
+}
+
 impl Kernel {
     /// Number of grid points.
     pub fn points(&self) -> usize {
-        self.grid.iter().map(|g| g.extent.div_ceil(g.step)).product()
+        self.grid.iter().map(Grid::blocks).product()
+    }
+
+    /// The digits of a point's number, the outermost first. A variable with groups has two: the number of the group where
+    /// the variable stands, and the block in its group inside of all variables.
+    pub fn digits(&self) -> Vec<Digit> {
+        let grid = || self.grid.iter().enumerate();
+        let groups = grid().map(|(n, g)| Digit { grid: n, count: g.blocks() / g.group, blocks: g.group });
+        let inside = grid().filter(|(_, g)| g.group > 1).map(|(n, g)| Digit { grid: n, count: g.group, blocks: 1 });
+        groups.chain(inside).collect()
     }
 
     pub fn ty(&self, value: Value) -> TileType {

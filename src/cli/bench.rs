@@ -19,7 +19,10 @@ pub struct Options {
     /// Start from these weights (safetensors, under the program's names)
     #[arg(long)]
     weights: Option<PathBuf>,
-    /// How long to time, after 50 steps that are not counted
+    /// Steps before the clock starts, two at least; the loss of the last is shown
+    #[arg(long, value_name = "STEPS", default_value_t = 50)]
+    warm_up: u64,
+    /// How long to time
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
     /// Also show the time of each launch
@@ -35,11 +38,13 @@ pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
     if let Some(path) = &options.weights {
         run.load_weights(path).map_err(fail)?;
     }
-    let Timing { milliseconds, losses, first, kernels } = bench::steps(&run, options.seconds).map_err(fail)?;
+    let Timing { milliseconds, losses, first, kernels } =
+        bench::steps(&run, options.warm_up, options.seconds).map_err(fail)?;
     if output.json {
         say(json!({ "reason": "bench", "ms": milliseconds, "losses": losses, "first_step_s": first }));
     } else {
-        say(format_args!("{milliseconds:.3} ms/step; loss at steps 1, 2, 50: {losses:?}"));
+        let last = options.warm_up.max(2);
+        say(format_args!("{milliseconds:.3} ms/step; loss at steps 1, 2, {last}: {losses:?}"));
     }
     kernels.iter().for_each(|(name, microseconds)| say(format_args!("{microseconds:10.1} µs  {name}")));
     Ok(())

@@ -13,7 +13,7 @@ use std::time::Instant;
 pub struct Timing {
     /// Median milliseconds of a step.
     pub milliseconds: f64,
-    /// Losses at steps 1, 2 and 50.
+    /// Losses at steps 1, 2 and the last before the clock starts.
     pub losses: [f64; 3],
     /// Seconds from compiling to the end of the first step.
     pub first: f64,
@@ -21,11 +21,8 @@ pub struct Timing {
     pub kernels: Vec<(String, f64)>,
 }
 
-/// Steps before the clock starts: the last of them gives the third loss.
-const WARM_UP: u64 = 50;
-
-/// Runs training steps on the first batch over and over.
-pub fn steps(run: &Run, seconds: f64) -> Result<Timing, Diagnostic> {
+/// Runs training steps on the first batch over and over; the clock starts after `warm_up` of them (two at least).
+pub fn steps(run: &Run, warm_up: u64, seconds: f64) -> Result<Timing, Diagnostic> {
     let phase = phase_of(run.train, PhaseKind::Step).ok_or_else(|| crate::train::fit::errors::no_step(run.train))?;
     let sources = run.sources()?;
     let compile = run.compiler.for_phases();
@@ -42,7 +39,7 @@ pub fn steps(run: &Run, seconds: f64) -> Result<Timing, Diagnostic> {
     let started = Instant::now();
     let mut losses = vec![step()?];
     let first = started.elapsed().as_secs_f64();
-    for _ in 1..WARM_UP {
+    for _ in 1..warm_up.max(2) {
         losses.push(step()?);
     }
     let mut times = vec![];
@@ -53,22 +50,19 @@ pub fn steps(run: &Run, seconds: f64) -> Result<Timing, Diagnostic> {
         times.push(before.elapsed().as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);
-    let losses = [losses[0], losses[1], losses[WARM_UP as usize - 1]];
-    let kernels = kernels(runner.prepare(&rows)?, phase)?;
+    let losses = [losses[0], losses[1], losses[losses.len() - 1]];
+    let kernels = kernels(runner.prepare(&rows)?, phase, times.len())?;
     Ok(Timing { milliseconds: times[times.len() / 2], losses, first, kernels })
 }
 
-/// Steps of which each launch's best counts: others use the machine as well.
-const PROFILED: usize = 50;
-
-/// The least time of each launch; nothing where the program was not compiled for profiles.
-fn kernels(executable: &mut Executable, phase: &Phase) -> Result<Vec<(String, f64)>, Diagnostic> {
+/// The least time of each launch in so many steps (others use the machine as well); nothing where the program was not compiled for profiles.
+fn kernels(executable: &mut Executable, phase: &Phase, steps: usize) -> Result<Vec<(String, f64)>, Diagnostic> {
     let launches = executable.compiled().single().len();
     if launches == 0 {
         return Ok(vec![]);
     }
     let mut best = vec![f64::INFINITY; launches];
-    for _ in 0..PROFILED {
+    for _ in 0..steps {
         let mut times = vec![0.0; launches];
         executable.run_timed(&mut times).map_err(|fault| errors::fault(phase, &fault))?;
         best.iter_mut().zip(times).for_each(|(best, time)| *best = best.min(time));

@@ -134,7 +134,7 @@ fn looped(program: &StepProgram, inner: &Loop, depth: usize) -> Vec<String> {
 
 fn line(program: &StepProgram, launch: &Launch, depth: usize) -> String {
     let kernel = &program.kernels[launch.kernel];
-    let grid = kernel.grid.iter().map(|g| format!("{} by {}", g.extent, g.step)).collect::<Vec<_>>().join(", ");
+    let grid = kernel.grid.iter().map(|g| g.to_string()).collect::<Vec<_>>().join(", ");
     let (indent, wait) = ("  ".repeat(depth), if launch.barrier { "| " } else { "  " });
     format!("{indent}{wait}{}  grid [{grid}], {} points", kernel.name, kernel.points())
 }

@@ -163,23 +163,45 @@ impl<'a> Placer<'a> {
     /// Binds the grid variables; returns those whose last block is shorter, with the number of their block.
     fn decode(&mut self, point: Value) -> Vec<(&'a Grid, Value)> {
         let mut partial = vec![];
-        let mut rest = point;
-        let counts = self.kernel.grid.iter().map(|g| g.extent.div_ceil(g.step) as i64);
-        let outermost = counts.clone().position(|c| c > 1);
-        for (n, (grid, count)) in self.kernel.grid.iter().zip(counts).enumerate().rev() {
-            if count <= 1 {
+        let numbers = self.block_numbers(point);
+        for (grid, number) in self.kernel.grid.iter().zip(numbers).rev() {
+            let Some(number) = number else {
                 self.bind(grid.var, Affine::constant(0), grid.extent);
                 continue;
-            }
-            let number = if outermost == Some(n) { rest } else { self.code.index_by(IndexOp::Mod, rest, count) };
-            rest = if outermost == Some(n) { rest } else { self.code.index_by(IndexOp::Div, rest, count) };
-            self.code.learn(number, Fact { lo: 0, hi: count - 1, multiple: 1 });
+            };
             self.bind(grid.var, Affine::term(number, grid.step as i64), grid.step);
             if grid.extent % grid.step != 0 && self.is_blocked(grid.var) {
                 partial.push((grid, number));
             }
         }
         partial
+    }
+
+    /// For each grid variable of more than one block, the number of its block.
+    fn block_numbers(&mut self, point: Value) -> Vec<Option<Value>> {
+        let digits = self.kernel.digits();
+        let outermost = digits.iter().position(|d| d.count > 1);
+        let mut numbers: Vec<Option<Value>> = vec![None; self.kernel.grid.len()];
+        let mut rest = point;
+        for (n, digit) in digits.iter().enumerate().rev().filter(|(_, d)| d.count > 1) {
+            let count = digit.count as i64;
+            let value = if outermost == Some(n) { rest } else { self.code.index_by(IndexOp::Mod, rest, count) };
+            rest = if outermost == Some(n) { rest } else { self.code.index_by(IndexOp::Div, rest, count) };
+            self.code.learn(value, Fact { lo: 0, hi: count - 1, multiple: 1 });
+            numbers[digit.grid] = Some(match numbers[digit.grid] {
+                None => value,
+                Some(inside) => self.in_group(value, inside, &self.kernel.grid[digit.grid]),
+            });
+        }
+        numbers
+    }
+
+    /// The number of a block from its group's and its place there.
+    fn in_group(&mut self, group: Value, inside: Value, grid: &Grid) -> Value {
+        let first = self.code.index_by(IndexOp::Mul, group, grid.group as i64);
+        let number = self.code.index(IndexOp::Add, first, inside);
+        self.code.learn(number, Fact { lo: 0, hi: grid.blocks() as i64 - 1, multiple: 1 });
+        number
     }
 
     fn bind(&mut self, var: Var, value: Affine, block: usize) {

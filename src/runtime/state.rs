@@ -1,6 +1,6 @@
 //! Parameters, saved buffers and optimizer state by name, shared by all executables of a session.
 
-use super::{Arena, Memory, errors, layout};
+use super::{Arena, Memory, Slab, errors, layout};
 use crate::diag::Diagnostic;
 use crate::ops::{DType, Type};
 use crate::schedule::Buffer;
@@ -11,6 +11,7 @@ use std::rc::Rc;
 #[derive(Default)]
 pub struct StateStore {
     entries: BTreeMap<String, Entry>,
+    slab: Slab,
     arena: Rc<Arena>,
 }
 
@@ -32,7 +33,7 @@ impl StateStore {
             let error = || errors::state_differs(name, &text(&entry.buffer), &text(buffer));
             return same.then(|| entry.memory.clone()).ok_or_else(error);
         }
-        let memory = Rc::new(Memory::zeroed(buffer.bytes())?);
+        let memory = Rc::new(self.slab.zeroed(buffer.bytes())?);
         self.entries.insert(name.into(), Entry { memory: memory.clone(), buffer: buffer.clone() });
         Ok(memory)
     }

@@ -14,6 +14,7 @@ mod reduce;
 mod saved;
 mod scan;
 
+pub use dot::wants_rows;
 pub use reduce::identity;
 pub use scan::{History, histories};
 

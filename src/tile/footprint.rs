@@ -1,6 +1,6 @@
 //! Which elements of its buffers some grid points of a kernel touch, at most: intervals of addresses.
 
-use super::{Extent, For, Grid, Index, Kernel, Param, Stmt, TileOp, TileType, Var, View};
+use super::{Extent, For, Index, Kernel, Param, Stmt, TileOp, TileType, Var, View};
 use std::ops::Range;
 
 /// What points touch of each parameter, counted in elements; empty ranges where nothing.
@@ -33,7 +33,7 @@ impl<'a> Footprints<'a> {
 
     /// Of the points in a range that is not empty.
     pub fn of(&self, points: Range<usize>) -> Footprint {
-        let grid = grid_values(&self.kernel.grid, points);
+        let grid = grid_values(self.kernel, points);
         let nothing = vec![0..0; self.kernel.params.len()];
         let mut footprint = Footprint { reads: nothing.clone(), writes: nothing };
         for touch in &self.views {
@@ -77,14 +77,17 @@ pub fn hull(a: &Range<usize>, b: &Range<usize>) -> Range<usize> {
 /// The least and the largest value.
 type Interval = (i64, i64);
 
-/// The values of grid variables over points in row-major order: exact down to the first axis that differs.
-fn grid_values(grid: &[Grid], points: Range<usize>) -> Vec<(Var, Interval)> {
+/// The values of grid variables over points in a range: exact down to the first digit that differs.
+fn grid_values(kernel: &Kernel, points: Range<usize>) -> Vec<(Var, Interval)> {
     let (mut first, mut last) = (points.start, points.end - 1);
-    let mut found = vec![];
-    for (n, axis) in grid.iter().enumerate() {
-        let inner: usize = grid[n + 1..].iter().map(|g| g.extent.div_ceil(g.step)).product();
+    let mut found: Vec<(Var, Interval)> = kernel.grid.iter().map(|g| (g.var, (0, 0))).collect();
+    let mut inner = kernel.points();
+    for digit in kernel.digits() {
+        inner /= digit.count;
         let (a, b) = (first / inner, last / inner);
-        found.push((axis.var, ((a * axis.step) as i64, (b * axis.step) as i64)));
+        let step = digit.blocks * kernel.grid[digit.grid].step;
+        let known = &mut found[digit.grid].1;
+        *known = (known.0 + (a * step) as i64, known.1 + (b * step) as i64);
         (first, last) = if a == b { (first % inner, last % inner) } else { (0, inner - 1) };
     }
     found

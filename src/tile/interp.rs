@@ -118,11 +118,13 @@ impl Machine<'_> {
             ownership.point = point as u32;
         }
         let mut rest = point;
-        for grid in self.kernel.grid.iter().rev() {
-            let count = grid.extent.div_ceil(grid.step);
-            let value = rest % count * grid.step;
-            self.bind(grid.var, value as i64, grid.extent as i64, grid.step);
-            rest /= count;
+        let mut blocks = vec![0; self.kernel.grid.len()];
+        for digit in self.kernel.digits().iter().rev() {
+            blocks[digit.grid] += rest % digit.count * digit.blocks;
+            rest /= digit.count;
+        }
+        for (grid, block) in self.kernel.grid.iter().zip(blocks) {
+            self.bind(grid.var, (block * grid.step) as i64, grid.extent as i64, grid.step);
         }
         self.block(&self.kernel.body)
     }

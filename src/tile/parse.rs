@@ -197,7 +197,9 @@ impl Parser {
         self.expect("..")?;
         let extent = self.size()?;
         self.expect("by")?;
-        Ok(Grid { var, extent, step: self.size()? })
+        let step = self.size()?;
+        let group = if self.eat("group") { self.size()? } else { 1 };
+        Ok(Grid { var, extent, step, group })
     }
 
     fn dtype(&mut self) -> Parsed<DType> {

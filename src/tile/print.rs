@@ -19,7 +19,8 @@ impl Display for Kernel {
 
 impl Display for Grid {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "par {} in 0..{} by {}", self.var, self.extent, self.step)
+        write!(f, "par {} in 0..{} by {}", self.var, self.extent, self.step)?;
+        if self.group > 1 { write!(f, " group {}", self.group) } else { Ok(()) }
     }
 }
 

@@ -34,6 +34,22 @@ kernel linear(read x: f32[7, 19], read w: f32[19, 21] pitch 24, read b: f32[21],
 }
 ";
 
+/// Two groups of three blocks of columns, the last block with one column.
+pub const GROUPED: &str = "\
+kernel grouped(read x: f32[7, 19], read w: f32[19, 21], write y: f32[7, 21]) {
+  par i0 in 0..21 by 4 group 3
+  par i1 in 0..7 by 3
+  %0: f32[i1, i0] = const 0.0
+  %2 = for i2 in 0..19 by 4 carry (%1 = %0) {
+    %3: f32[i1, i2] = load x[i1 + row, i2 + col]
+    %4: f32[i2, i0] = load w[i2 + row, i0 + col]
+    %5: f32[i1, i0] = contract %1, %3, %4
+    yield %5
+  }
+  store y[i1 + row, i0 + col] = %2
+}
+";
+
 /// Rows of length 17: two blocks of 16, the last with one column.
 pub const SOFTMAX: &str = "\
 kernel softmax(read x: f32[5, 17], write y: f32[5, 17]) {
@@ -246,8 +262,9 @@ kernel finite(read x: f32[5, 17], inout y: bool[3], write z: f32[5, 17]) {
 }
 ";
 
-pub const ALL: [&str; 14] = [
+pub const ALL: [&str; 15] = [
     LINEAR,
+    GROUPED,
     SOFTMAX,
     SOFTMAX_LOOP,
     CONV,

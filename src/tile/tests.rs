@@ -82,6 +82,20 @@ fn linear_multiplies() {
 }
 
 #[test]
+fn groups_of_blocks_follow_each_other() {
+    let digits: Vec<_> = kernel(samples::GROUPED).digits().iter().map(|d| (d.grid, d.count, d.blocks)).collect();
+    assert_eq!(digits, [(0, 2, 3), (1, 3, 1), (0, 3, 1)]);
+    let (x, w) = (ramp(7 * 19), ramp(19 * 21));
+    let mut buffers = [BufferData::F32(x.clone()), BufferData::F32(w.clone()), BufferData::F32(vec![0.0; 147])];
+    execute(samples::GROUPED, &mut buffers);
+    for at in 0..147 {
+        let (r, c) = (at / 21, at % 21);
+        let sum: f32 = (0..19).map(|k| x[r * 19 + k] * w[k * 21 + c]).sum();
+        assert_eq!(f32s(&buffers[2])[at], sum, "{at}");
+    }
+}
+
+#[test]
 fn conv_pads_and_strides() {
     let (x, w) = (ramp(2 * 7 * 9 * 3), ramp(3 * 3 * 3 * 5));
     let mut buffers = [BufferData::F32(x.clone()), BufferData::F32(w.clone()), BufferData::F32(vec![0.0; 200])];

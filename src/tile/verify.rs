@@ -61,6 +61,8 @@ impl<'a> Checker<'a> {
         }
         for grid in &kernel.grid {
             self.bind(grid.var, grid.step)?;
+            let whole = grid.group > 0 && grid.blocks().is_multiple_of(grid.group);
+            ensure(whole, || format!("{} blocks of {} are no groups of {}", grid.blocks(), grid.var, grid.group))?;
         }
         self.block(&kernel.body)?;
         let hole = self.defined.iter().position(|d| !d);

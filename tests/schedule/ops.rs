@@ -202,6 +202,37 @@ fn a_long_product_is_sliced() {
 }
 
 #[test]
+fn slices_of_a_long_product_stay_near() {
+    let program = case(&[&[91, 4096], &[4096, 4]], |b, x| vec![dot(b, x[0], x[1], (1, 0), &[91, 4])]);
+    assert!(shapes(&program).contains(&[2, 91, 4].as_slice()), "{program}");
+    // Nothing divides 4099.
+    let prime = case(&[&[91, 4099], &[4099, 4]], |b, x| vec![dot(b, x[0], x[1], (1, 0), &[91, 4])]);
+    assert_eq!(prime.launches().len(), 1, "{prime}");
+}
+
+/// Not all columns of the right side are near, but more than one block of them.
+#[test]
+fn blocks_of_columns_stay_near() {
+    let program = case(&[&[7, 512], &[512, 192]], |b, x| vec![dot(b, x[0], x[1], (1, 0), &[7, 192])]);
+    let groups: Vec<usize> = program.kernels.iter().flat_map(|k| k.grid.iter().map(|g| g.group)).collect();
+    assert!(groups.iter().any(|g| *g > 1), "{program}");
+}
+
+#[test]
+fn long_columns_of_a_left_side_become_rows() {
+    let product = |k: usize| {
+        let program = case(&[&[k, 16], &[k, 64]], |b, x| vec![dot(b, x[0], x[1], (0, 0), &[16, 64])]);
+        shapes(&program).contains(&[16, k].as_slice())
+    };
+    assert_eq!([product(256), product(257)], [false, true]);
+}
+
+/// Of all buffers.
+fn shapes(program: &StepProgram) -> Vec<&[usize]> {
+    program.buffers.iter().map(|b| b.ty.shape.as_slice()).collect()
+}
+
+#[test]
 fn batched_products_with_free_axes_in_any_place() {
     case(&[&[2, 5, 3, 8], &[2, 3, 8, 4]], |b, x| {
         let op = Op::Dot { lhs_batch: vec![0, 2], rhs_batch: vec![0, 1], lhs_contract: vec![3], rhs_contract: vec![2] };

@@ -17,12 +17,17 @@ impl Builder {
 
     /// Blocks of `step` become grid points; one block needs none.
     pub fn grid(&mut self, axis: Axis, step: usize, role: Role) {
+        self.grouped_grid(axis, step, 1, role);
+    }
+
+    /// The same, where groups of so many blocks follow each other inside of the variables that come later.
+    pub fn grouped_grid(&mut self, axis: Axis, step: usize, group: usize, role: Role) {
         let size = axis.size as usize;
         if size <= step {
             return self.whole(axis, role);
         }
         let var = self.var();
-        self.grid.push(Grid { var, extent: size, step });
+        self.grid.push(Grid { var, extent: size, step, group });
         self.bind(axis, var, step, role);
     }
 

@@ -4,6 +4,7 @@ use super::{is_leaf, own_kernel, place, probe};
 use crate::ops::{Binary, Op, Unary};
 use crate::schedule::context::Context;
 use crate::schedule::index::Axis;
+use crate::schedule::legalize::wants_rows;
 use crate::tensor::{Inst, Value};
 use std::collections::HashSet;
 
@@ -89,6 +90,7 @@ fn demanded(cx: &Context, value: Value, realised: &[bool], cost: usize) -> bool 
     cx.users(value).any(|user| {
         let args = user.args.iter().enumerate().filter(|(_, a)| **a == value);
         args.into_iter().any(|(position, _)| match (&user.op, position) {
+            (Op::Dot { .. }, 0) => cost > 0 || !is_strided(cx, value, realised, reads_rows(cx, user)),
             (Op::Dot { .. } | Op::Conv { .. } | Op::ConvWeightGrad { .. }, _) => {
                 cost > 0 || !is_strided(cx, value, realised, position == 1)
             }
@@ -106,6 +108,15 @@ fn demanded(cx: &Context, value: Value, realised: &[bool], cost: usize) -> bool 
             _ => false,
         })
     })
+}
+
+/// Whether the left side of a dot has to lie as `M K`.
+fn reads_rows(cx: &Context, dot: &Inst) -> bool {
+    let Op::Dot { lhs_contract, .. } = &dot.op else { return false };
+    let [.., k, n] = cx.shape(dot.args[1])[..] else { return false };
+    let left = cx.shape(dot.args[0]);
+    let is_last = lhs_contract[0] + 1 == left.len();
+    is_last && wants_rows([left[left.len() - 2], k, n])
 }
 
 /// Operands of attention's products lie in memory, and those on the right side row by row. Masks and biases are computed

@@ -8,9 +8,8 @@ use crate::ops::{DType, Op};
 use crate::schedule::build::Role;
 use crate::tile::{self, TileOp};
 
-/// A right side of so many bytes stays in the second cache: then points follow each other along the rows of the result,
-/// and what the epilogue reads and writes is contiguous. A larger one is gone through once, a block of columns at a time.
-const CACHED: usize = 1 << 19;
+/// So many bytes of the right side stay in the second cache while the rows of the left one pass by.
+const NEAR: usize = 1 << 18;
 
 pub fn build(emitter: &mut Emitter, site: &Site) {
     let cx = emitter.cx;
@@ -27,11 +26,9 @@ pub fn build(emitter: &mut Emitter, site: &Site) {
     let [b_axis, i, j, k_axis] = [batch, *m, columns, k].map(|n| emitter.b.axis(n));
     let (rows, cols) = tile_size(*m, columns, parts, site.target);
     emitter.b.grid(b_axis, 1, Role::Point);
-    let blocks = [(j, cols, Role::Cols), (i, rows, Role::Rows)];
-    let along_rows = 4 * k * n <= CACHED;
-    for (axis, step, role) in if along_rows { [blocks[1], blocks[0]] } else { blocks } {
-        emitter.b.grid(axis, step, role);
-    }
+    let group = near_blocks(columns.div_ceil(cols), 4 * k * cols * parts);
+    emitter.b.grouped_grid(j, cols, group, Role::Cols);
+    emitter.b.grid(i, rows, Role::Rows);
 
     let [bl, il, jl, kl] = [b_axis, i, j, k_axis].map(Lin::axis);
     let place = |shape: &[usize], matrix: [&Lin; 2]| {
@@ -54,6 +51,13 @@ pub fn build(emitter: &mut Emitter, site: &Site) {
     let part = [leading, &[*m, columns]].concat();
     let stores = site.stores(cx, part.iter().product(), &place(&part, [&il, &jl]).flat);
     emitter.store_all(&stores);
+}
+
+/// How many blocks of columns are a group: points go along a row of the result through all of them before the next row, so that
+/// the left side is read once for a group, and what the epilogue reads and writes is contiguous.
+fn near_blocks(blocks: usize, bytes: usize) -> usize {
+    let most = (NEAR / bytes.max(1)).clamp(1, blocks.max(1));
+    (1..=most).rev().find(|group| blocks.is_multiple_of(*group)).unwrap_or(1)
 }
 
 /// Makes the accumulators known as the root's value, and stores all members.

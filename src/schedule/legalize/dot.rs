@@ -15,6 +15,29 @@ struct Dot {
     a_transposed: bool,
 }
 
+/// So many steps of K: a block of columns of the right side stays in the second cache while rows of the left one pass by.
+const NEAR: usize = 2048;
+
+/// A step of K takes a line of a left side that lies as `K M`, and the next rows of tiles another part of it: so many lines are
+/// still in the first cache then.
+const LINES: usize = 256;
+
+/// Whether it pays to copy a left side that lies as `K M` to `M K` first: rows of its lines would have to come again from far away,
+/// and each element is used often enough to make up for the copy.
+pub fn wants_rows([m, k, n]: [usize; 3]) -> bool {
+    k > LINES && m >= 16 && n >= 64
+}
+
+/// The fewest slices of K that are near; one where none of a reasonable number divides it, or where their results would be
+/// larger than the operands.
+fn near_slices([m, k, n]: [usize; 3]) -> usize {
+    let small = |parts: &usize| parts * m * n <= k * (m + n);
+    if k < 2 * NEAR {
+        return 1;
+    }
+    (k.div_ceil(NEAR)..=k / (NEAR / 4)).find(|parts| k.is_multiple_of(*parts)).filter(small).unwrap_or(1)
+}
+
 impl Legalizer<'_> {
     pub(super) fn dot(&mut self, op: &Op, args: &[Value], ty: Type) -> Value {
         let Op::Dot { lhs_batch, rhs_batch, lhs_contract, rhs_contract } = op else { unreachable!("a dot") };
@@ -26,7 +49,7 @@ impl Legalizer<'_> {
         let (m, n) = (size(&lhs, &lhs_free), size(&rhs, &rhs_free));
 
         let transposed = [lhs_batch.as_slice(), lhs_contract, &lhs_free].concat();
-        let a_transposed = transposed.is_sorted() && m > 1 && k > 1;
+        let a_transposed = transposed.is_sorted() && m > 1 && k > 1 && !wants_rows([m, k, n]);
         let perm = if a_transposed { transposed } else { [lhs_batch.as_slice(), &lhs_free, lhs_contract].concat() };
         let a = self.b().transpose(args[0], &perm);
         let a = self.b().reshape(a, &batched(batch, if a_transposed { [k, m] } else { [m, k] }));
@@ -38,9 +61,11 @@ impl Legalizer<'_> {
 
     fn canonical(&mut self, dot: Dot) -> Value {
         let few = dot.batch * dot.m.div_ceil(6) * dot.n.div_ceil(64) < 16;
+        let near = near_slices([dot.m, dot.k, dot.n]);
         match slices(dot.k) {
             _ if dot.n == 1 || self.dtype(dot.a) != DType::F32 => self.dot_as_reduction(dot),
             Some(parts) if few && dot.batch == 1 && dot.k >= 2048 => self.dot_in_slices(dot, parts),
+            _ if dot.batch == 1 && near > 1 => self.dot_in_slices(dot, near),
             _ => self.push_dot(dot),
         }
     }
