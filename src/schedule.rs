@@ -57,6 +57,11 @@ pub struct Buffer {
 }
 
 impl Buffer {
+    /// An input that programs leave to each other, which agree on its layout.
+    pub fn of_input(name: &str, ty: &Type, number: usize) -> Buffer {
+        Buffer { layout: layout::of(ty), ty: ty.clone(), place: Place::Input(number), name: name.into() }
+    }
+
     /// Bytes in its layout, rounded up so that a whole 64-byte vector may be read at the end.
     pub fn bytes(&self) -> usize {
         (self.elements() * self.ty.dtype.size()).next_multiple_of(64)

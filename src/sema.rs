@@ -24,6 +24,7 @@ mod freeze;
 mod function;
 mod generation;
 mod intrinsic;
+mod lanes;
 mod layer;
 mod load;
 mod member;

@@ -38,6 +38,8 @@
 
 #[path = "cases/copies.rs"]
 mod copies;
+#[path = "cases/lanes.rs"]
+mod lanes;
 #[path = "cases/program.rs"]
 mod program;
 #[path = "cases/repeat.rs"]

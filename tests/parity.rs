@@ -3,6 +3,8 @@
 
 #[path = "parity/fixture.rs"]
 mod fixture;
+#[path = "parity/lanes.rs"]
+mod lanes;
 #[path = "parity/training.rs"]
 mod training;
 

@@ -4,6 +4,7 @@ use super::output::{Failure, Output, put, say};
 use super::{Machine, Program, Weights};
 use crate::driver::generate::Request;
 use crate::driver::run::{Run, Start};
+use crate::train::console::note;
 use crate::train::generate::{Choice, Ended};
 use crate::train::interrupt;
 use clap::Args;
@@ -89,13 +90,16 @@ pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
         Request { prompt: &options.prompt, most: options.max_tokens, choice: options.choice(), seed: options.seed };
     let mut all = String::new();
     let mut print = |text: &str| if output.json { all.push_str(text) } else { put(text) };
-    let ended = run.generate(&request, &mut print).map_err(fail)?;
+    let generated = run.generate(&request, &mut print).map_err(fail)?;
     if output.json {
         say(json!({ "reason": "generated", "text": all }));
     } else {
         put("\n");
     }
-    match ended {
+    if let Some(full) = generated.full {
+        note(format_args!("note: the context of {full} tokens was full; from there on the model saw the last {} or more", full / 2));
+    }
+    match generated.ended {
         Ended::Finished => Ok(()),
         Ended::Interrupted => Err(Failure::Interrupted),
     }

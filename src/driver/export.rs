@@ -3,7 +3,7 @@
 use super::Session;
 use super::run::errors;
 use crate::diag::Diagnostic;
-use crate::sema::model::Train;
+use crate::sema::model::{Train, is_between_batches};
 use crate::train::checkpoint::{self, Checkpoint, Tensor};
 use crate::train::folder::RunFolder;
 use crate::train::{fit, weights};
@@ -20,7 +20,9 @@ impl Session {
 
     /// Writes those tensors that are weights, and gives their number.
     pub(super) fn write_foreign(&self, train: &Train, tensors: Vec<Tensor>, out: &Path) -> Result<usize, Diagnostic> {
-        let is_state = |name: &str| self.model.params.iter().any(|p| p.path == name && !p.kind.is_weight());
+        let is_state = |name: &str| {
+            is_between_batches(name) || self.model.params.iter().any(|p| p.path == name && !p.kind.is_weight())
+        };
         let tensors: Vec<Tensor> = tensors.into_iter().filter(|t| !is_state(&t.name)).collect();
         let written = weights::export(train, &tensors)?;
         checkpoint::save_weights(&written, out).map_err(|e| fit::errors::io(out, &e))?;

@@ -5,7 +5,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::ops::dim::{Bindings, Dim};
 use crate::sema::model::{Column, Data, Generation, PhaseKind, TextUnit, Train};
 use crate::train::fit::phase_of;
-use crate::train::generate::{self, Choice, Ended, Net, Task};
+use crate::train::generate::{self, Choice, Ended, Generated, Net, Seen, Task};
 use crate::train::known::Known;
 use crate::train::predict;
 use crate::train::spell::Speller;
@@ -45,7 +45,7 @@ impl Run<'_> {
     /// # Errors
     /// E0819 where the model cannot generate, E0821 where `step` has no text, E0822 where the prompt is empty, E0823 where
     /// the model has no place for so many tokens.
-    pub fn generate(&self, request: &Request, print: &mut dyn FnMut(&str)) -> Result<Ended, Diagnostic> {
+    pub fn generate(&self, request: &Request, print: &mut dyn FnMut(&str)) -> Result<Generated, Diagnostic> {
         let generation = self.train.generation.as_ref().ok_or_else(|| errors::no_next(self.train))?;
         let (fitted, folder) = (self.fitted(true)?, self.program_folder());
         let known = Known::new(&fitted, &folder);
@@ -64,13 +64,14 @@ impl Run<'_> {
         let follows = if first.is_some() { vec![] } else { prompt.clone() };
         let task = Task { prompt: first.map_or(prompt, |token| vec![token]), most: request.most, end, seed };
         let mut spell = |speller: Speller| carry_out(&mut net, &task, request.choice, &follows, speller, print);
-        match written.unit {
+        let ended = match written.unit {
             TextUnit::Tokenizer { path, .. } => {
                 let (tokenizer, _) = known.tokenizer(written.data, written.column, path)?;
-                spell(Speller::Tokens(tokenizer.printer()))
+                spell(Speller::Tokens(tokenizer.printer()))?
             }
-            unit => spell(Speller::new(unit, &written.fitted.entries)),
-        }
+            unit => spell(Speller::new(unit, &written.fitted.entries))?,
+        };
+        Ok(Generated { ended, full: net.full })
     }
 
     /// The first and the last text that `step` reads.
@@ -100,8 +101,11 @@ impl Run<'_> {
             start: compile(&generation.start)?,
             next: compile(&generation.next)?,
             forked,
+            reads: generation.reads,
             rows,
             span: generation.span,
+            seen: Seen::new(rows),
+            full: None,
         })
     }
 }

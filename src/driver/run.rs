@@ -4,7 +4,7 @@ use super::Session;
 use super::compile::{Compiler, MachineOptions};
 use crate::diag::{Code, Diagnostic};
 use crate::runtime::StateStore;
-use crate::sema::model::{Model, ParamKind, Phase, PhaseKind, Reading, Train};
+use crate::sema::model::{Model, Param, ParamKind, Phase, PhaseKind, Reading, Train};
 use crate::train::checkpoint::{Progress, Stored};
 use crate::train::console::note;
 use crate::train::data::DataSet;
@@ -78,12 +78,12 @@ impl<'s> Run<'s> {
             Start::Weights => drop(run.load_foreign()?),
             Start::Resume(folder) => {
                 run.folder = RunFolder { path: folder };
-                run.load(&run.folder.last())?;
+                run.load(&run.folder.last(), &run.train.states(&[PhaseKind::Step]))?;
             }
             Start::Kept { folder, untrained } => match session.run_folder(folder.as_deref()) {
                 Ok(folder) => {
                     run.folder = folder;
-                    run.load(&run.folder.kept())?;
+                    run.load(&run.folder.kept(), &[])?;
                 }
                 Err(no_run) => run.load_without_run(untrained, no_run)?,
             },
@@ -111,10 +111,11 @@ impl<'s> Run<'s> {
         init.run().map_err(|fault| fault.diagnostic().label(self.train.span, "in this block"))
     }
 
-    fn load(&mut self, path: &Path) -> Result<(), Diagnostic> {
+    /// Takes the weights of a checkpoint, these states, and where its run stood.
+    fn load(&mut self, path: &Path, states: &[&Param]) -> Result<(), Diagnostic> {
         let stored = Stored::open(path)?;
         let progress = stored.progress()?;
-        state::load(&self.session.model, &mut self.state().borrow_mut(), &stored)?;
+        state::load(&self.session.model, states, &mut self.state().borrow_mut(), &stored)?;
         self.session.remember(&progress.fitted);
         let seed = self.progress.seed;
         self.progress = progress;
@@ -288,7 +289,14 @@ impl<'s> Run<'s> {
 
     fn scalars(&self) -> Scalars {
         let at = &self.progress;
-        Scalars { step: at.step, total: at.step.max(1), epoch: at.epoch, seed: at.seed, micro: 0, epoch_steps: 1 }
+        Scalars {
+            step: at.step,
+            total: at.step.max(1),
+            epoch: at.epoch,
+            seed: at.seed,
+            epoch_steps: 1,
+            ..Scalars::default()
+        }
     }
 }
 

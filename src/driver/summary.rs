@@ -32,6 +32,8 @@ pub struct Summary {
     pub weights: usize,
     pub optimizer: usize,
     pub arena: usize,
+    /// What goes on from batch to batch over lanes: name and type.
+    pub states: Vec<(String, Type)>,
     /// FLOPs of one training step.
     pub step_flops: u64,
     pub kernels: usize,
@@ -40,6 +42,9 @@ pub struct Summary {
     pub machine: String,
     pub schedules: Vec<String>,
 }
+
+/// Phases whose states may go on from batch to batch.
+const STREAMS: [PhaseKind; 3] = [PhaseKind::Step, PhaseKind::Validate, PhaseKind::Test];
 
 /// Summarises a program by its training step.
 pub fn summarize(session: &Session, train: Option<&str>) -> Result<Summary, Diagnostic> {
@@ -62,6 +67,7 @@ pub fn summarize(session: &Session, train: Option<&str>) -> Result<Summary, Diag
         weights: bytes(&[ParamKind::Trainable, ParamKind::Buffer]),
         optimizer: bytes(&[ParamKind::OptState]),
         arena: program.arena_bytes,
+        states: train.states(&STREAMS).into_iter().map(|p| (p.path.clone(), p.ty.clone())).collect(),
         step_flops: cost::flops(&whole, |_| true),
         kernels: stats.kernels,
         launches: stats.launches,
@@ -163,19 +169,35 @@ impl Summary {
         text + &self.totals()
     }
 
+    fn state_bytes(&self) -> usize {
+        self.states.iter().map(|(_, ty)| ty.bytes()).sum()
+    }
+
+    /// `32.0 KiB states over lanes, `; nothing where there are none.
+    fn state_size(&self) -> String {
+        if self.states.is_empty() { String::new() } else { format!("{} states over lanes, ", size(self.state_bytes())) }
+    }
+
+    /// A line for each state over lanes.
+    fn state_lines(&self) -> String {
+        self.states.iter().map(|(name, ty)| format!("  {name}: {ty}, {}\n", size(ty.bytes()))).collect()
+    }
+
     fn totals(&self) -> String {
-        let peak = self.weights + self.optimizer + self.arena;
+        let peak = self.weights + self.optimizer + self.state_bytes() + self.arena;
         format!(
             "\n{} trainable parameters; batch {}\n\
-             memory: {} weights, {} optimizer state, {} arena: planned peak {}\n\
+             memory: {} weights, {} optimizer state, {}{} arena: planned peak {}\n{}\
              a training step: {} FLOPs, {} kernels, {} launches, {} barriers\n\
              machine: {}\n",
             self.trainable,
             self.batch,
             size(self.weights),
             size(self.optimizer),
+            self.state_size(),
             size(self.arena),
             size(peak),
+            self.state_lines(),
             count(self.step_flops),
             self.kernels,
             self.launches,
@@ -192,7 +214,7 @@ impl Summary {
         json!({
             "reason": "summary", "layers": self.rows.iter().map(row).collect::<Vec<_>>(),
             "trainable": self.trainable, "batch": self.batch, "weight_bytes": self.weights,
-            "optimizer_bytes": self.optimizer, "arena_bytes": self.arena, "step_flops": self.step_flops,
+            "optimizer_bytes": self.optimizer, "state_bytes": self.state_bytes(), "arena_bytes": self.arena, "step_flops": self.step_flops,
             "kernels": self.kernels, "launches": self.launches, "barriers": self.barriers, "machine": self.machine,
         })
     }

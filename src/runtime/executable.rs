@@ -210,6 +210,11 @@ impl Executable {
         self.compiled.program.inputs.iter().any(|b| b.name == name)
     }
 
+    /// The program has a scalar of this name.
+    pub fn has_scalar(&self, name: &str) -> bool {
+        self.compiled.program.inputs.iter().any(|b| b.name == name && b.role == InputRole::Scalar)
+    }
+
     fn checked(&self, input: usize, found: usize) -> Result<(), Diagnostic> {
         let binding = &self.compiled.program.inputs[input];
         let expected = self.buffer(binding.buffer).ty.bytes();

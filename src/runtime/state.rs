@@ -38,6 +38,11 @@ impl StateStore {
         Ok(memory)
     }
 
+    /// Makes room for a state that no program has had yet, with zeros.
+    pub fn reserve(&mut self, name: &str, ty: &Type) -> Result<(), Diagnostic> {
+        self.memory(name, &Buffer::of_input(name, ty, 0)).map(drop)
+    }
+
     /// The arena of all executables that share this state.
     pub fn arena(&self) -> Rc<Arena> {
         self.arena.clone()

@@ -106,10 +106,10 @@ impl Planner {
         let mut storage = Storage::new();
         for (number, (value, role)) in cx.graph.inputs.iter().enumerate() {
             let Op::Input { name } = cx.op(*value) else { unreachable!("an input is an input") };
-            let ty = cx.ty(*value).clone();
+            let ty = cx.ty(*value);
             let is_state = matches!(role, InputRole::Param | InputRole::Buffer | InputRole::OptState);
-            let layout = if is_state { layout::of(&ty) } else { Layout::RowMajor };
-            let buffer = self.buffer(Buffer { ty, layout, place: Place::Input(number), name: name.clone() });
+            let state = Buffer::of_input(name, ty, number);
+            let buffer = self.buffer(if is_state { state } else { Buffer { layout: Layout::RowMajor, ..state } });
             self.program.inputs.push(Binding { name: name.clone(), role: *role, buffer });
             storage.insert(*value, self.spot(buffer.into()));
         }

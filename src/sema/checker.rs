@@ -2,6 +2,7 @@
 
 use super::defs::Defs;
 use super::emit::{Checked, Emit};
+use super::lanes::LaneState;
 use super::layer::Instance;
 use super::memory::Memory;
 use super::model::DataValue;
@@ -28,6 +29,9 @@ pub struct GraphState {
     pub memories: Vec<Memory>,
     /// Calls and scans that are open.
     pub open_calls: usize,
+    /// The stream of lanes in which states go on from batch to batch, and those of them that were used.
+    pub stream: Option<Rc<str>>,
+    pub lane_states: Vec<LaneState>,
     pub kind: GraphKind,
 }
 
@@ -48,6 +52,8 @@ impl GraphState {
             updated: vec![],
             memories: vec![],
             open_calls: 0,
+            stream: None,
+            lane_states: vec![],
             kind,
         }
     }

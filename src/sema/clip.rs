@@ -7,7 +7,6 @@ use super::phase::{PhaseState, Report};
 use super::value::Value;
 use crate::ops::{Binary, DType, Reduce, Unary};
 use crate::tensor::{self, OutputRole};
-use std::collections::HashMap;
 
 /// What must hold, and whether it does.
 pub(super) type Check = (String, tensor::Value);
@@ -50,7 +49,8 @@ impl Checker {
         let bad = emit.map(Unary::Not, good)?;
         let skipped = emit.cast(bad, DType::F32)?;
         let weight = emit.dim_number(&phase.size, DType::F32)?;
-        self.guard(&HashMap::new(), good);
+        let before = self.before_step()?;
+        self.guard(&before, good);
         self.weigh(phase.reports.iter_mut().chain(&mut phase.losses), good)?;
         phase.reports.push(("skipped".into(), skipped, OutputRole::Report { weight }));
         Ok(())

@@ -1,7 +1,7 @@
-//! `state`: what a layer remembers while one root call lasts.
+//! `state`: what a layer remembers while one root call lasts, and over lanes from batch to batch.
 //!
-//! A root call is the outermost call or scan of a phase. Each begins with fresh states; in between a state is a value
-//! like any other, and a scan that reaches it carries it.
+//! A root call is the outermost call or scan of a phase. Each begins with fresh states, or [goes on](super::lanes); in
+//! between a state is a value like any other, and a scan that reaches it carries it.
 
 use super::checker::{Checker, GraphKind};
 use super::layer::{Instance, join};
@@ -25,19 +25,21 @@ pub struct Memory {
     pub ty: Type<Dim>,
     /// The dimensions of the call that touched it first.
     dims: Vec<(Rc<str>, BoundDim)>,
-    /// Its first value, outside of all loops.
+    /// What the root call begins with, outside of all loops.
     pub first: Node,
 }
 
 impl Checker {
-    /// Runs a call or a scan; the outermost one begins and ends with no state.
+    /// Runs a call or a scan; the outermost one begins and ends with no state in the scope.
     pub fn in_root_call<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
         self.graph.open_calls += 1;
         let result = f(self);
         self.graph.open_calls -= 1;
         if self.graph.open_calls == 0 {
             for memory in std::mem::take(&mut self.graph.memories) {
-                self.graph.current.remove(&memory.path);
+                if let Some(last) = self.graph.current.remove(&memory.path) {
+                    self.leave_state(&memory.path, last);
+                }
             }
         }
         result
@@ -108,7 +110,8 @@ impl Checker {
             let ty = c.state_type(&m.ty)?;
             let init = m.value.as_ref()?;
             let value = c.without_place(|c| c.eval(init));
-            Some((c.initial_value(value, &ty, init.span)?, ty))
+            let first = c.initial_value(value, &ty, init.span)?;
+            Some((c.begin_state(&path, &ty, first, m, at)?, ty))
         });
         self.graph.emit.return_to_loops(aside);
         let (node, ty) = begun?;

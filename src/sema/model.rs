@@ -11,6 +11,7 @@ use crate::ops::{Compare, Type};
 use crate::source::Span;
 use crate::tensor::{Graph, InputRole};
 pub use data::*;
+use std::collections::HashSet;
 use std::ops::Range;
 
 #[derive(Clone, Debug, Default)]
@@ -50,6 +51,8 @@ pub enum ParamKind {
     OptState,
     /// What a conversion learned from the rows of training; its path is `<data>.<column>.<statistic>`.
     Statistic,
+    /// What a state holds between two batches over lanes; its path is that of [`between_batches`].
+    State,
 }
 
 impl ParamKind {
@@ -57,7 +60,7 @@ impl ParamKind {
     pub fn role(self) -> InputRole {
         match self {
             ParamKind::Trainable => InputRole::Param,
-            ParamKind::Buffer | ParamKind::Statistic => InputRole::Buffer,
+            ParamKind::Buffer | ParamKind::Statistic | ParamKind::State => InputRole::Buffer,
             ParamKind::OptState => InputRole::OptState,
         }
     }
@@ -67,6 +70,18 @@ impl ParamKind {
         matches!(self, ParamKind::Trainable | ParamKind::Buffer)
     }
 }
+
+/// The name of a state between the batches of a stream: no parameter has such a path.
+pub fn between_batches(stream: &str, path: &str) -> String {
+    format!("{BETWEEN_BATCHES}{stream}).{path}")
+}
+
+/// Whether a tensor of a checkpoint is what a state held between two batches.
+pub fn is_between_batches(name: &str) -> bool {
+    name.starts_with(BETWEEN_BATCHES)
+}
+
+const BETWEEN_BATCHES: &str = "state(";
 
 #[derive(Clone, Debug)]
 pub struct Param {
@@ -91,6 +106,18 @@ pub struct Train {
     /// How the model goes on with a text, where its root has `next`.
     pub generation: Option<Generation>,
     pub span: Span,
+}
+
+impl Train {
+    /// The states that go on from batch to batch in phases of these kinds.
+    pub fn states(&self, kinds: &[PhaseKind]) -> Vec<&Param> {
+        let phases = self.phases.iter().filter(|p| kinds.contains(&p.kind));
+        let mut states: Vec<&Param> = phases.flat_map(|p| &p.states).collect();
+        // The graphs of `step` share theirs.
+        let mut seen = HashSet::new();
+        states.retain(|s| seen.insert(&s.path));
+        states
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -198,6 +225,8 @@ pub struct Phase {
     pub padded: Vec<Padded>,
     /// What the batch size must fulfil.
     pub requirements: Vec<Requirement>,
+    /// What goes on from batch to batch: states over lanes.
+    pub states: Vec<Param>,
     /// Of `step`: when this graph is the one to run.
     pub stage: Option<Stage>,
     /// Run this phase every so often instead of once an epoch.

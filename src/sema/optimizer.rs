@@ -298,11 +298,11 @@ impl Checker {
     /// Where `good` is false, everything that changed since `before` keeps its old value, but for the sums over the batches
     /// of one step.
     pub fn guard(&mut self, before: &HashMap<Rc<str>, tensor::Value>, good: tensor::Value) {
-        let updated: Vec<Rc<str>> =
-            self.graph.updated.iter().filter(|path| self.find_state(path).is_some()).cloned().collect();
+        let outlives = |path: &&Rc<str>| self.find_state(path).is_some() || self.begun_with(path).is_some();
+        let updated: Vec<Rc<str>> = self.graph.updated.iter().filter(outlives).cloned().collect();
         for path in updated {
             let new = self.graph.current[&path];
-            let old = before.get(&path).copied().or_else(|| self.input_of(&path));
+            let old = before.get(&path).copied().or_else(|| self.begun_with(&path)).or_else(|| self.input_of(&path));
             if let Some(old) = old.filter(|&x| x != new) {
                 let [c, a, b] = [good, new, old].map(Value::Tensor);
                 if let Ok(kept) = self.graph.emit.select(&c, &a, &b) {

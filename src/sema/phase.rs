@@ -3,6 +3,8 @@
 use super::checker::{Checker, GraphKind, GraphState};
 use super::data::{Batch, DataInfo, Sequences};
 use super::defs::{did_you_mean, suggest};
+use super::emit::Emit;
+use super::lanes;
 use super::model::{Padded, Phase, PhaseKind, Pipeline, Requirement, Unit};
 use super::scope::{BoundDim, Frame};
 use super::value::Value;
@@ -82,15 +84,17 @@ impl Checker {
         if self.train.stage.is_some() {
             state.emit.batches = self.train.knobs.accumulate;
         }
+        state.stream = self.stream(&each.word, kind, pipeline.as_ref());
         let training = std::mem::replace(&mut self.training, kind == PhaseKind::Step);
         let (state, found) = self.with_graph(state, |c| c.elaborate_phase(each, kind, pipeline.as_ref()));
         self.training = training;
-        let graph = state.emit.graph;
+        let GraphState { emit: Emit { graph, .. }, lane_states, .. } = state;
         let Elaborated { batch, rows, mut padded, requirements } = found;
         // Batches that differ only in lengths that the phase does not see are one shape.
         padded.retain(|p| graph.types.iter().any(|t| t.shape.iter().any(|d| d.symbols() == p.dim.symbols())));
         let title = each.title.as_ref().map(|t| t.text.to_string());
         let (pipeline, span) = (pipeline?, each.word.span);
+        let states = lanes::stored(&lane_states, &batch, &pipeline);
         Some(Phase {
             kind,
             title,
@@ -100,6 +104,7 @@ impl Checker {
             rows,
             padded,
             requirements,
+            states,
             stage: self.train.stage.clone(),
             every,
             span,

@@ -41,6 +41,8 @@ pub struct TrainState {
     pub minimized: usize,
     /// The data of `step`, in which `predict` looks for its fields.
     pub step_data: Option<Rc<str>>,
+    /// The phases so far that go through lanes.
+    pub streams: Vec<PhaseKind>,
     /// What each kind of phase reports.
     pub reported: Vec<(PhaseKind, Rc<str>)>,
 }

@@ -128,7 +128,7 @@ impl<'a> Fit<'a> {
             let last = (self.at.batch + self.runners.step.accumulate).min(epoch.len());
             for (micro, index) in (self.at.batch..last).enumerate() {
                 epoch.rows(index, &mut batch);
-                let loss = self.batch(&batch, micro, index + 1 == last)?;
+                let loss = self.batch(&batch, (micro, index), index + 1 == last)?;
                 ran += batch.len();
                 bar.step(loss);
             }
@@ -143,9 +143,15 @@ impl<'a> Fit<'a> {
         self.end_epoch(ran as f64 / started.elapsed().as_secs_f64(), started)
     }
 
-    /// One batch of the step that is under way; returns the loss. The last updates.
-    fn batch(&mut self, rows: &[u64], micro: usize, is_last: bool) -> Result<Option<f64>, Diagnostic> {
-        let at = Scalars { micro: micro as u64, ..self.scalars(1) };
+    /// One batch of the step that is under way, with its places in the step and in the epoch; returns the loss. The last
+    /// updates.
+    fn batch(
+        &mut self,
+        rows: &[u64],
+        (micro, index): (usize, usize),
+        is_last: bool,
+    ) -> Result<Option<f64>, Diagnostic> {
+        let at = Scalars { micro: micro as u64, batch: index as u64, ..self.scalars(1) };
         let runner = self.runners.step.at(at.epoch, at.step, is_last);
         let outcome = runner.run(rows, at, &mut self.training)?;
         outcome.warnings.into_iter().for_each(|what| warn(&mut self.warned, what, at.step));
@@ -168,8 +174,8 @@ impl<'a> Fit<'a> {
             total: self.total,
             epoch: self.at.epoch,
             seed: self.at.seed,
-            micro: 0,
             epoch_steps: self.epoch_steps,
+            ..Scalars::default()
         }
     }
 
@@ -293,14 +299,14 @@ impl<'a> Fit<'a> {
             let phase = self.runners.step.first().phase;
             return Err(errors::not_finite(phase, self.at.step, &format!("`{name}`")));
         }
-        state::save(self.model, &self.state.borrow(), &self.at, path).map_err(|e| errors::io(path, &e))
+        state::save(self.model, self.train, &self.state.borrow(), &self.at, path).map_err(|e| errors::io(path, &e))
     }
 
     /// Puts the best weights back, also when the epoch limit ended the run.
     fn restore_kept(&mut self) -> Result<(), Diagnostic> {
         let best = self.folder.best();
         if self.train.settings.keep.is_some() && best.exists() {
-            state::load(self.model, &mut self.state.borrow_mut(), &Stored::open(&best)?)?;
+            state::load(self.model, &[], &mut self.state.borrow_mut(), &Stored::open(&best)?)?;
         }
         Ok(())
     }
@@ -337,7 +343,7 @@ pub fn run_all(runner: &mut PhaseRunner, at: Scalars) -> Result<Metrics, Diagnos
     let (mut metrics, mut batch) = (Metrics::default(), vec![]);
     for index in 0..epoch.len() {
         epoch.rows(index, &mut batch);
-        runner.run(&batch, at, &mut metrics)?;
+        runner.run(&batch, Scalars { batch: index as u64, ..at }, &mut metrics)?;
     }
     Ok(metrics)
 }

@@ -1,5 +1,8 @@
 //! Generation: a net goes on with a text, token by token. What it has seen is in its states, which the executables
-//! share; no prefix is computed twice. What is chosen is what the library's `sample` and `beam_search` choose.
+//! share; no prefix is computed twice, until the context is full. What is chosen is what the library's `sample` and
+//! `beam_search` choose.
+
+mod seen;
 
 use super::interrupt;
 use super::phases::{Scalars, set_scalars};
@@ -7,6 +10,7 @@ use super::split::hash;
 use crate::diag::{Code, Diagnostic};
 use crate::runtime::Executable;
 use crate::source::Span;
+pub use seen::Seen;
 use std::cmp::Ordering;
 
 /// The graphs of a generation, compiled for some rows side by side.
@@ -15,8 +19,13 @@ pub struct Net {
     pub next: Executable,
     /// Rows go on from other rows.
     pub forked: Option<Executable>,
+    /// It answers a source text: its states hold more than the tokens that it has seen.
+    pub reads: bool,
     pub rows: usize,
     pub span: Span,
+    pub seen: Seen,
+    /// Positions of its context, once they were full.
+    pub full: Option<usize>,
 }
 
 /// How the next token is chosen.
@@ -40,6 +49,14 @@ pub struct Task {
     pub seed: u64,
 }
 
+/// What there is to say of a generation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Generated {
+    pub ended: Ended,
+    /// The context was full: from then on the net saw the last half of so many positions at least.
+    pub full: Option<usize>,
+}
+
 /// Why it ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ended {
@@ -57,8 +74,32 @@ impl Net {
         Ok(self.start.read("token").map(|bytes| i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])))
     }
 
-    /// The scores behind a token for each row at position `at`.
-    fn scores(&mut self, tokens: &[i32], at: usize, parents: Option<&[i32]>) -> Result<Vec<f32>, Diagnostic> {
+    /// The scores behind one token more for each row. With `parents` row i goes on from what was row `parents[i]`.
+    fn scores(&mut self, tokens: &[i32], parents: Option<&[i32]>) -> Result<Vec<f32>, Diagnostic> {
+        let at = self.seen.positions();
+        let found = self.scores_at(at, tokens, parents);
+        parents.into_iter().for_each(|parents| self.seen.reorder(parents));
+        let scores = match found {
+            Err(full) if at > 1 && !self.reads => {
+                self.full.get_or_insert(at);
+                self.begin_again(tokens).map_err(|_| full)?
+            }
+            found => found?,
+        };
+        self.seen.push(tokens);
+        Ok(scores)
+    }
+
+    /// The context is full: the net begins afresh with the last half of what it has seen. Positions count from there.
+    fn begin_again(&mut self, tokens: &[i32]) -> Result<Vec<f32>, Diagnostic> {
+        run(&mut self.start, self.span)?;
+        for (at, tokens) in self.seen.halve().iter().enumerate() {
+            self.scores_at(at, tokens, None)?;
+        }
+        self.scores_at(self.seen.positions(), tokens, None)
+    }
+
+    fn scores_at(&mut self, at: usize, tokens: &[i32], parents: Option<&[i32]>) -> Result<Vec<f32>, Diagnostic> {
         let executable = match (parents, &mut self.forked) {
             (Some(parents), Some(forked)) => {
                 write(forked, "parents", parents)?;
@@ -75,11 +116,11 @@ impl Net {
     /// Shows the net all tokens of a prompt but the last, which is returned.
     fn feed(&mut self, prompt: &[i32]) -> Result<i32, Diagnostic> {
         let (last, before) = prompt.split_last().ok_or_else(errors::no_prompt)?;
-        for (at, token) in before.iter().enumerate() {
+        for token in before {
             if interrupt::requested() {
                 break;
             }
-            self.scores(&vec![*token; self.rows], at, None)?;
+            self.scores(&vec![*token; self.rows], None)?;
         }
         Ok(*last)
     }
@@ -107,12 +148,11 @@ pub fn sample(
     emit: &mut dyn FnMut(i32),
 ) -> Result<Ended, Diagnostic> {
     let mut token = net.feed(&task.prompt)?;
-    let first = task.prompt.len() - 1;
     for i in 0..task.most {
         if interrupt::requested() {
             return Ok(Ended::Interrupted);
         }
-        let scores = net.scores(&[token], first + i, None)?;
+        let scores = net.scores(&[token], None)?;
         token = choose(&scores, temperature, best, mass, uniform(task.seed, i as u64)) as i32;
         if Some(token) == task.end {
             break;
@@ -197,7 +237,7 @@ pub fn beams(net: &mut Net, task: &Task) -> Result<(Vec<i32>, Ended), Diagnostic
         if interrupt::requested() {
             return Ok((open.swap_remove(0).tokens, Ended::Interrupted));
         }
-        let scores = net.scores(&tokens, task.prompt.len() - 1 + i, parents.as_deref())?;
+        let scores = net.scores(&tokens, parents.as_deref())?;
         let found = extended(&open, &scores, 2 * count);
         let hits: Vec<bool> =
             found.iter().map(|(_, b)| b.tokens.last() == task.end.as_ref() || i + 1 == task.most).collect();

@@ -149,6 +149,8 @@ pub struct Scalars {
     pub seed: u64,
     /// The place of a batch in its step, from 0.
     pub micro: u64,
+    /// The place of a batch in its pass over the data, from 0.
+    pub batch: u64,
     /// Steps of an epoch.
     pub epoch_steps: u64,
 }
@@ -275,10 +277,11 @@ pub fn set_scalars(executable: &mut Executable, at: Scalars) -> Result<(), Diagn
         ("epoch", at.epoch),
         ("seed", at.seed),
         ("micro", at.micro),
+        ("batch", at.batch),
         ("epoch_steps", at.epoch_steps),
     ];
     for (name, value) in scalars {
-        if executable.has_input(name) {
+        if executable.has_scalar(name) {
             // The program counts in i32; a seed keeps its low bits.
             executable.write_scalar(name, value as i32)?;
         }

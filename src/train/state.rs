@@ -1,10 +1,10 @@
-//! Parameters, buffers and optimizer state between memory and checkpoints.
+//! Parameters, buffers, optimizer state, and states over lanes, between memory and checkpoints.
 
 use super::checkpoint::{self, Entry, Progress, Stored, Tensor, errors};
 use crate::diag::Diagnostic;
 use crate::ops::{DType, Type};
 use crate::runtime::StateStore;
-use crate::sema::model::{Model, Param, ParamKind};
+use crate::sema::model::{Model, Param, ParamKind, PhaseKind, Train, is_between_batches};
 use std::borrow::Cow;
 use std::io;
 use std::path::Path;
@@ -21,18 +21,30 @@ fn bytes(param: &Param, state: &StateStore) -> Vec<u8> {
 }
 
 /// Writes a checkpoint, tensor by tensor.
-pub fn save(model: &Model, state: &StateStore, progress: &Progress, path: &Path) -> io::Result<()> {
+pub fn save(
+    model: &Model,
+    train: &Train,
+    state: &StateStore,
+    progress: &Progress,
+    path: &Path,
+) -> io::Result<()> {
     let entry = |p| -> Entry {
         let p: &Param = p;
         Entry { name: &p.path, ty: &p.ty, bytes: Box::new(move || Cow::Owned(bytes(p, state))) }
     };
-    checkpoint::save(path, progress, model.params.iter().map(entry).collect())
+    let states = train.states(&[PhaseKind::Step]);
+    checkpoint::save(path, progress, model.params.iter().chain(states).map(entry).collect())
 }
 
-/// Fills the state from a checkpoint; every declared tensor must be there with its shape, and nothing else.
-pub fn load(model: &Model, state: &mut StateStore, file: &Stored) -> Result<(), Diagnostic> {
-    let params: Vec<&Param> = model.params.iter().collect();
-    fill(&params, state, file, &file.types()?)
+/// Fills the state from a checkpoint; every declared tensor must be there with its shape, and nothing else. Where the run
+/// does not go on, it has no `states`, and those of the file are left.
+pub fn load(model: &Model, states: &[&Param], state: &mut StateStore, file: &Stored) -> Result<(), Diagnostic> {
+    let params: Vec<&Param> = model.params.iter().chain(states.iter().copied()).collect();
+    let mut types = file.types()?;
+    types.retain(|(name, _)| !states.is_empty() || !is_between_batches(name));
+    // No phase that has them is compiled yet.
+    states.iter().try_for_each(|s| state.reserve(&s.path, &s.ty))?;
+    fill(&params, state, file, &types)
 }
 
 /// Fills parameters and buffers from a file of weights; optimizer state keeps its first value.
@@ -40,7 +52,7 @@ pub fn load_weights(model: &Model, state: &mut StateStore, file: &Stored) -> Res
     let params: Vec<&Param> = model.params.iter().filter(|p| p.kind.is_weight()).collect();
     let optimizer = |name: &str| model.params.iter().any(|p| p.path == name && !p.kind.is_weight());
     let mut types = file.types()?;
-    types.retain(|(name, _)| !optimizer(name));
+    types.retain(|(name, _)| !optimizer(name) && !is_between_batches(name));
     fill(&params, state, file, &types)
 }
 

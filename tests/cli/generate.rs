@@ -122,6 +122,37 @@ fn an_answer_to_a_source_text_ends() {
     }
 }
 
+/// Behind a full context of six tokens the net goes on from the last three of them and the one that had no place, as from a
+/// prompt; a longer prompt is read in the same way.
+#[test]
+fn a_full_context_begins_again_with_its_last_half() {
+    let place = characters();
+    place.edit("  rnn = Gru(12)\n", "  places = LearnedPositions(6)\n  rnn = Gru(12)\n");
+    place.edit("head(rnn.next(embed(token)))", "head(rnn.next(places.next(embed(token), at)))");
+    place.edit("head(rnn(embed(t)).all)", "head(rnn(places(embed(t))).all)");
+    place.edit("predict (text) { report likeliest: greedy(net, text, 10), best: beam_search(net, text, 10, beams: 3) }", "");
+    place.edit("text: i32[8] = characters(raw.text)", "text: i32[6] = characters(raw.text)");
+    place.write("d.jsonl", ROWS.map(|row| serde_json::json!({ "text": row.chars().take(6).collect::<String>() }).to_string()).join("\n"));
+    place.nnc(&["train", "main.nn", "--threads", "1"]).ok();
+    for way in [&["--greedy"][..], &["--beams", "1"]] {
+        let on = |prompt: &str, tokens: &str| generated(&place, prompt, &[&["--max-tokens", tokens], way].concat());
+        // Positions 0 to 5 give four tokens; the fifth has no place, nor has then the eighth.
+        let long = on("the", "10");
+        let text: Vec<char> = format!("the{long}").chars().collect();
+        let of = |range: std::ops::Range<usize>| text[range].iter().collect::<String>();
+        assert_eq!(long.chars().count(), 10);
+        assert_eq!(on("the", "4"), of(3..7));
+        assert_eq!(on(&of(3..7), "3"), of(7..10), "{long}");
+        assert_eq!(on(&of(6..10), "3"), of(10..13), "{long}");
+        assert_eq!(on("cat the", "3"), on(" the", "3"));
+    }
+    assert_eq!(generated(&place, "the", &["--max-tokens", "10", "--beams", "2"]).chars().count(), 10);
+    let said = place.nnc(&["generate", "main.nn", "--prompt", "the", "--max-tokens", "5"]).code(0).stderr;
+    assert!(said.contains("note: the context of 6 tokens was full; from there on the model saw the last 3 or more"), "{said}");
+    let said = place.nnc(&["generate", "main.nn", "--prompt", "the", "--max-tokens", "4"]).code(0).stderr;
+    assert!(!said.contains("context"), "{said}");
+}
+
 /// Text is there before the command ends, which an interrupt brings about.
 #[test]
 fn text_comes_as_it_goes() {
@@ -154,6 +185,7 @@ fn what_cannot_be_generated_is_refused() {
         "",
     );
     assert_eq!(generated(&place, "abc", &["--untrained", "--max-tokens", "3", "--greedy"]).chars().count(), 3);
+    place.edit("LearnedPositions(5)", "LearnedPositions(1)");
     assert_eq!(generate(&place, &["--prompt", "abc", "--max-tokens", "4"]), ["E0823"]);
     place.edit("fn next(", "fn after(");
     assert_eq!(generate(&place, &["--prompt", "a"]), ["E0819"]);

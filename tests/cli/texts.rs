@@ -287,3 +287,68 @@ fn what_only_the_data_tells_is_checked_before_training() {
     assert_eq!(ran.codes(), ["E0306"]);
     assert_eq!(place.files(), ["mail.tsv", "main.nn"]);
 }
+
+/// The hidden state goes on over lanes.
+const STATEFUL: &str = "data Book from text(\"book.txt\", unit: characters) {
+  tokens: i32[T]
+  split train 0.8, test 0.2
+}
+model Next(vocab: int) {
+  embed = Embedding(vocab, 8)
+  rnn = Gru(6)
+  head = Dense(vocab)
+  state h: f32[B, 6] = 0.0
+  fn forward(x: i32[B, T]) -> f32[B, T, vocab] {
+    let y = rnn(embed(x), initial: h)
+    h = y.last
+    head(y.all)
+  }
+}
+train {
+  let net = Next(vocab: Book.vocab)
+  optimizer = adam(lr: 1e-2)
+  epochs = 2
+  accumulate = 1
+  step (tokens) in Book.train |> lanes(4, window: 9, overlap: 1) { minimize cross_entropy(net(tokens[:, :-1]), tokens[:, 1:]) }
+  test (tokens) in Book.test |> lanes(2, window: 9, overlap: 1) { report loss: cross_entropy(net(tokens[:, :-1]), tokens[:, 1:]) }
+}
+";
+
+fn stateful() -> Place {
+    let text: String = (0..1000).map(|i| ['a', 'é', '☃', '\n', 'z'][i * i % 7 % 5]).collect();
+    place(STATEFUL, &[("book.txt", text.as_bytes())])
+}
+
+/// 24 batches an epoch: stopped in the middle of one, and at its end.
+#[test]
+fn a_run_with_states_goes_on_where_it_stopped() {
+    let place = stateful();
+    for step in [7, 24, 30] {
+        resumes(&place, step);
+    }
+    place.edit("accumulate = 1", "accumulate = 5");
+    resumes(&place, 3);
+}
+
+/// They are in the checkpoint, and no weights.
+#[test]
+fn states_are_no_weights() {
+    let place = stateful();
+    let told = place.nnc(&["summary", "main.nn"]).ok();
+    assert!(told.contains("144 B states over lanes") && told.contains("state(step).h: f32[4, 6], 96 B"), "{told}");
+    place.nnc(&TRAIN).ok();
+    let names = |path: &str| -> Vec<String> {
+        Checkpoint::tensors(&place.path(path)).expect("tensors").into_iter().map(|t| t.name).collect()
+    };
+    let states = |names: Vec<String>| names.into_iter().filter(|n| n.starts_with("state(")).collect::<Vec<_>>();
+    assert_eq!(states(names("runs/main-1/last.safetensors")), ["state(step).h"]);
+    place.nnc(&["export", "main.nn", "--out", "weights.safetensors"]).ok();
+    assert_eq!(states(names("weights.safetensors")), [""; 0]);
+    // Weights fit any number of lanes, and a run that goes on does not.
+    let score = place.nnc(&["eval", "main.nn"]).ok();
+    place.edit("lanes(4,", "lanes(3,");
+    assert_eq!(place.nnc(&["eval", "main.nn"]).ok(), score);
+    place.nnc(&["train", "main.nn", "--init", "runs/main-1/last.safetensors", "--set", "steps=1"]).ok();
+    let resumed = place.nnc(&["train", "main.nn", "--resume", "runs/main-1", "--message-format", "json"]).code(3);
+    assert_eq!(resumed.codes(), ["E0803"], "{}", resumed.stdout);
+}

@@ -67,11 +67,11 @@ fn string(json: &Value) -> String {
     json.as_str().expect("a string").into()
 }
 
-fn map<T>(json: &Value, of: impl Fn(&Value) -> T) -> BTreeMap<String, T> {
+pub fn map<T>(json: &Value, of: impl Fn(&Value) -> T) -> BTreeMap<String, T> {
     json.as_object().expect("an object").iter().map(|(k, v)| (k.clone(), of(v))).collect()
 }
 
-fn tensor(json: &Value) -> Tensor {
+pub fn tensor(json: &Value) -> Tensor {
     let shape = numbers(&json["shape"]).iter().map(|n| *n as usize).collect();
     Tensor { shape, data: numbers(&json["data"]) }
 }

@@ -249,4 +249,40 @@ fn f(w: f32[D], x: f32[T, D]) -> f32[T, D] {
 Here `h` depends on `w` also by the iterations before. `stop_gradient(h)` cuts that off; for the whole derivative
 yield the losses, and differentiate after the loop.",
     ),
+    entry(
+        646,
+        "a state would advance twice in a batch",
+        "Over a stream of `lanes` a state goes on from batch to batch: what it holds at the end of a root call is what it
+begins with in the next batch. A second root call of the same batch would go on from the end of this one, as if the text
+came twice.
+
+```nn
+data Book from text(\"book.txt\", unit: bytes) {
+  tokens: i32[T]
+  split train
+}
+model Next() {
+  embed = Embedding(256, 8)
+  rnn = Gru(16)
+  head = Dense(256)
+  state h: f32[B, 16] = 0.0
+  fn forward(x: i32[B, T]) -> f32[B, T, 256] {
+    let y = rnn(embed(x), initial: h)
+    h = y.last
+    head(y.all)
+  }
+}
+train {
+  let net = Next()
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  step (tokens) in Book.train |> lanes(4, window: 9, overlap: 1) {
+    minimize cross_entropy(net(tokens[:, :-1]), tokens[:, 1:])
+    report accuracy: accuracy(net(tokens[:, :-1]), tokens[:, 1:])
+  }
+}
+```
+
+Call once, and keep the result: `let logits = net(tokens[:, :-1])`.",
+    ),
 ];

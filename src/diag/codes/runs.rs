@@ -216,10 +216,11 @@ $ nnc generate chars.nn --prompt ''          # E0822
     entry(
         823,
         "no place for so many tokens",
-        "The model keeps a known number of positions, and the prompt with what was generated has more.
+        "The model keeps a known number of positions. One that goes on with its prompt begins afresh there with the last half of
+them; one that answers a text would lose the text, and ends.
 
 ```
-$ nnc generate gpt.nn --prompt 'To be' --max-tokens 500          # E0823 where `context: 64` is kept
+$ nnc generate t5.nn --prompt 'a text' --max-tokens 500          # E0823 where `context: 64` is kept
 ```
 
 Generate fewer tokens, or build the model with a larger `context` and table of positions.",

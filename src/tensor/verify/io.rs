@@ -5,7 +5,7 @@ use crate::ops::{DType, Extent, Op, Type};
 use crate::tensor::{InputRole, Output, OutputRole, Value};
 use std::collections::HashSet;
 
-const SCALARS: [&str; 6] = ["step", "total", "epoch", "seed", "micro", "epoch_steps"];
+const SCALARS: [&str; 7] = ["step", "total", "epoch", "seed", "micro", "batch", "epoch_steps"];
 
 fn is_state(role: InputRole) -> bool {
     matches!(role, InputRole::Param | InputRole::Buffer | InputRole::OptState)
