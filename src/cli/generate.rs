@@ -97,7 +97,10 @@ pub fn run(options: &Options, output: &Output) -> Result<(), Failure> {
         put("\n");
     }
     if let Some(full) = generated.full {
-        note(format_args!("note: the context of {full} tokens was full; from there on the model saw the last {} or more", full / 2));
+        note(format_args!(
+            "note: the context of {full} tokens was full; from there on the model saw the last {} or more",
+            full / 2
+        ));
     }
     match generated.ended {
         Ended::Finished => Ok(()),

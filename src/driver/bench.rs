@@ -29,8 +29,14 @@ pub fn steps(run: &Run, warm_up: u64, seconds: f64) -> Result<Timing, Diagnostic
     let mut runner = PhaseRunner::new(phase, &sources, &compile)?;
     let mut rows = vec![];
     runner.epoch(None).rows(0, &mut rows);
-    let scalars =
-        |step| Scalars { step, total: 1_000_000, epoch: 1, seed: run.train.settings.seed, epoch_steps: 1, ..Scalars::default() };
+    let scalars = |step| Scalars {
+        step,
+        total: 1_000_000,
+        epoch: 1,
+        seed: run.train.settings.seed,
+        epoch_steps: 1,
+        ..Scalars::default()
+    };
     let mut done = 0;
     let mut step = || {
         done += 1;

@@ -21,13 +21,7 @@ fn bytes(param: &Param, state: &StateStore) -> Vec<u8> {
 }
 
 /// Writes a checkpoint, tensor by tensor.
-pub fn save(
-    model: &Model,
-    train: &Train,
-    state: &StateStore,
-    progress: &Progress,
-    path: &Path,
-) -> io::Result<()> {
+pub fn save(model: &Model, train: &Train, state: &StateStore, progress: &Progress, path: &Path) -> io::Result<()> {
     let entry = |p| -> Entry {
         let p: &Param = p;
         Entry { name: &p.path, ty: &p.ty, bytes: Box::new(move || Cow::Owned(bytes(p, state))) }

@@ -107,7 +107,9 @@ fn a_skipped_step_leaves_the_state() {
 /// Four batches make two steps, and a bad batch spoils its step: what the others of the step added is taken back.
 #[test]
 fn a_skipped_step_of_several_batches_leaves_the_state_before_it() {
-    for (bad, expected) in [("aaaaaaaa", 4.0), ("zzaaaaaa", 2.0), ("aazzaaaa", 2.0), ("aaaazzaa", 2.0), ("aaaaaazz", 2.0)] {
+    for (bad, expected) in
+        [("aaaaaaaa", 4.0), ("zzaaaaaa", 2.0), ("aazzaaaa", 2.0), ("aaaazzaa", 2.0), ("aaaaaazz", 2.0)]
+    {
         // 27 · 0.6 = 16 units of training.
         let text = format!("{bad}aaaaaaaa{}", "b".repeat(11));
         for loss in ["loss", "bad_loss"] {
@@ -133,7 +135,10 @@ fn a_recurrent_net_of_characters_trains() {
     let whole = include_str!("../programs/15_charrnn.nn");
     let data = "data Text from text(\"d.csv\", unit: bytes) {\n  tokens: i32[T]\n  split train\n}\n";
     let small = whole
-        .replace("CharRnn(vocab: Text.vocab)", "CharRnn(vocab: Text.vocab, units: 16)\n  optimizer = adam(lr: 1e-2)\n  epochs = 4")
+        .replace(
+            "CharRnn(vocab: Text.vocab)",
+            "CharRnn(vocab: Text.vocab, units: 16)\n  optimizer = adam(lr: 1e-2)\n  epochs = 4",
+        )
         .replace("lanes(32, window: 65, overlap: 1)", "lanes(2, window: 9, overlap: 1)");
     assert_ne!(small, whole);
     let text = "the cat sat on the mat; the dog saw the cat and ran. ".repeat(4);

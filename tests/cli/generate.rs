@@ -130,9 +130,15 @@ fn a_full_context_begins_again_with_its_last_half() {
     place.edit("  rnn = Gru(12)\n", "  places = LearnedPositions(6)\n  rnn = Gru(12)\n");
     place.edit("head(rnn.next(embed(token)))", "head(rnn.next(places.next(embed(token), at)))");
     place.edit("head(rnn(embed(t)).all)", "head(rnn(places(embed(t))).all)");
-    place.edit("predict (text) { report likeliest: greedy(net, text, 10), best: beam_search(net, text, 10, beams: 3) }", "");
+    place.edit(
+        "predict (text) { report likeliest: greedy(net, text, 10), best: beam_search(net, text, 10, beams: 3) }",
+        "",
+    );
     place.edit("text: i32[8] = characters(raw.text)", "text: i32[6] = characters(raw.text)");
-    place.write("d.jsonl", ROWS.map(|row| serde_json::json!({ "text": row.chars().take(6).collect::<String>() }).to_string()).join("\n"));
+    place.write(
+        "d.jsonl",
+        ROWS.map(|row| serde_json::json!({ "text": row.chars().take(6).collect::<String>() }).to_string()).join("\n"),
+    );
     place.nnc(&["train", "main.nn", "--threads", "1"]).ok();
     for way in [&["--greedy"][..], &["--beams", "1"]] {
         let on = |prompt: &str, tokens: &str| generated(&place, prompt, &[&["--max-tokens", tokens], way].concat());
@@ -148,7 +154,10 @@ fn a_full_context_begins_again_with_its_last_half() {
     }
     assert_eq!(generated(&place, "the", &["--max-tokens", "10", "--beams", "2"]).chars().count(), 10);
     let said = place.nnc(&["generate", "main.nn", "--prompt", "the", "--max-tokens", "5"]).code(0).stderr;
-    assert!(said.contains("note: the context of 6 tokens was full; from there on the model saw the last 3 or more"), "{said}");
+    assert!(
+        said.contains("note: the context of 6 tokens was full; from there on the model saw the last 3 or more"),
+        "{said}"
+    );
     let said = place.nnc(&["generate", "main.nn", "--prompt", "the", "--max-tokens", "4"]).code(0).stderr;
     assert!(!said.contains("context"), "{said}");
 }
