@@ -18,6 +18,8 @@ const GRADIENT: f64 = 1e-4;
 const WEIGHT: f64 = 1e-4;
 const LOSS: f64 = 1e-5;
 const FORWARD: f64 = 1e-5;
+/// Of losses over many steps, relative.
+const CURVE: f64 = 1e-3;
 
 const DEFAULT: MachineOptions = MachineOptions {
     threads: 1,
@@ -151,6 +153,18 @@ fn bert() {
 #[test]
 fn t5() {
     check_group("t5_");
+}
+
+/// Twenty steps of AdamW, whose first updates have little of a gradient but its sign.
+#[test]
+fn t5_is_fine_tuned_along_the_same_curve() {
+    let fixture = Fixture::load("t5_tiny");
+    let (optimizer, expected) = fixture.tuning.as_ref().expect("losses of AdamW");
+    let found = train(&fixture, optimizer, expected.len(), &DEFAULT).losses;
+    assert!(expected.len() == 20 && expected[19] < 0.9 * expected[0], "{expected:?}");
+    let apart = |(a, b): (&f64, &f64)| (a - b).abs() / b;
+    let most = found.iter().zip(expected).map(apart).fold(0.0, f64::max);
+    assert!(most < CURVE, "{most}: {found:?}, PyTorch has {expected:?}");
 }
 
 #[test]

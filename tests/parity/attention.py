@@ -413,6 +413,9 @@ def t5_params(m):
     return params
 
 
+TUNING = ("adamw(lr: 0.003, decay: 0.01, decay_all: true)", lambda p: O.AdamW(p, lr=0.003, weight_decay=0.01), 20)
+
+
 def t5(name, options, rounds=5, **arguments):
     m = randomise(t5_model(name, **arguments), name)
     r = rng(name)
@@ -425,7 +428,7 @@ def t5(name, options, rounds=5, **arguments):
                      args="s, m, t")
     forward = lambda c: m(input_ids=c["s"], attention_mask=c["m"], labels=c["t"]).logits
     Case(name, source, data, t5_params(m), forward, lambda o, c: F.cross_entropy(o.reshape(-1, 11), c["t"].reshape(-1)),
-         ("sgd(lr: 0.02)", lambda p: O.SGD(p, lr=0.02)), rounds=rounds)
+         ("sgd(lr: 0.02)", lambda p: O.SGD(p, lr=0.02)), rounds=rounds, tuning=TUNING)
 
 
 t5("t5_tiny", "")

@@ -24,6 +24,8 @@ pub struct Fixture {
     pub grads: BTreeMap<String, Vec<f64>>,
     pub losses: Vec<f64>,
     pub after: BTreeMap<String, Vec<f64>>,
+    /// Another optimizer, and the losses of its steps from the same start.
+    pub tuning: Option<(String, Vec<f64>)>,
 }
 
 fn folder() -> PathBuf {
@@ -53,6 +55,7 @@ impl Fixture {
             grads: map(&json["grads"], numbers),
             losses: numbers(&json["losses"]),
             after: map(&json["after"], numbers),
+            tuning: json.get("tuning").map(|t| (string(&t["optimizer"]), numbers(&t["losses"]))),
         }
     }
 

@@ -46,10 +46,11 @@ class Case:
     columns: name -> array (float64 for f32 columns, int64 for i32)
     params: name in nnc -> (tensor in PyTorch, to_nnc): to_nnc turns PyTorch's layout into nnc's
     forward(columns as tensors) -> output in nnc's layout; loss(output, columns) -> scalar
+    tuning: another optimizer, in nnc and in PyTorch, and how many steps of it give losses
     """
 
     def __init__(self, name, program, columns, params, forward, loss, optimizer=SGD, module=None, buffers=None,
-                 schedule=None, rounds=5):
+                 schedule=None, rounds=5, tuning=None):
         self.__dict__.update(locals())
         CASES[name] = self
 
@@ -62,6 +63,7 @@ class Case:
         start = {k: {"shape": list(f(t).shape), "data": flat(f(t))} for k, (t, f) in {**params, **buffers}.items()}
         if self.module:
             self.module.eval()
+        first = [t.detach().clone() for t in tensors]
         out = self.forward(col)
         if self.module:
             self.module.train()
@@ -86,7 +88,23 @@ class Case:
                    for k, v in self.columns.items()}
         return {"program": self.program, "optimizer": self.optimizer[0], "columns": columns, "start": start,
                 "forward": {"shape": list(out.shape), "data": flat(out)}, "grads": grads, "losses": losses,
-                "after": after}
+                "after": after, **self.tuned(tensors, first, col)}
+
+    def tuned(self, tensors, first, columns):
+        """The losses of the other optimizer, from the first values."""
+        if not self.tuning:
+            return {}
+        for t, value in zip(tensors, first):
+            t.data.copy_(value)
+        name, optimizer, rounds = self.tuning
+        opt, losses = optimizer(tensors), []
+        for _ in range(rounds):
+            opt.zero_grad()
+            loss = self.loss(self.forward(columns), columns)
+            losses.append(float(loss.detach()))
+            loss.backward()
+            opt.step()
+        return {"tuning": {"optimizer": name, "losses": losses}}
 
 
 def program(fields, model, output, loss, rows, args="x", settings="", extra=""):
