@@ -27,7 +27,7 @@ pub enum Severity {
 }
 
 /// A place and what to say about it; the first label of a diagnostic is its primary place.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Label {
     pub span: Span,
     pub text: String,

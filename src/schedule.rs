@@ -23,6 +23,7 @@ pub mod walk;
 
 pub use plan::{Options, plan};
 
+use crate::diag::Label;
 use crate::ops::Type;
 use crate::tensor::{InputRole, OutputRole};
 use crate::tile::{Kernel, Layout};
@@ -99,6 +100,8 @@ pub struct Launch {
     pub barrier: bool,
     /// Points of a share, in a loop that has shares; else 0.
     pub share: usize,
+    /// Where the program reads at indices that are data, which may be out of range.
+    pub lookups: Vec<Label>,
 }
 
 /// Runs its items `length` times. Positions count 0, 1, …, or from `length - 1` down to 0.

@@ -23,6 +23,9 @@
 //! | 18 | transposed convolution (onnxruntime#2518, pytorch#98129) | unit `transposed_convolution_extents`; parity |
 //! | 20 | a GRU's h(t-1), no initial state (burn#2701, mlx#3249) | library `a_gru_by_hand`, `a_missing_initial_state_is_zero` |
 //! | 21 | the reversed direction and padding (pytorch#1811) | library `padding_never_enters_the_state`; parity |
+//! | 22 | rows that may look at nothing, masked NaN (pytorch#103963, #101967) | library `rows_without_keys…`, `what_stands_at_a_masked_key…`; gradcheck `what_is_hidden…`; parity |
+//! | 23 | T5's biases and its head (transformers#8518, mlx-examples#591) | `parity::t5`: tied and untied; `weights::t5…` |
+//! | 24 | ids outside of a vocabulary (tensorflow#13642) | `training::a_token_outside…` |
 //! | 25 | the padding row of an embedding (pytorch#6411) | `training::the_padding_row…` |
 //! | 26 | Adam's epsilon (tensorflow#35102) | library `adam_is_the_papers` |
 //! | 27 | decay without momentum, dampening (mlx#440) | library `sgd_…`; parity |

@@ -1,6 +1,9 @@
 //! The diagnostics of the runtime, one constructor each.
 
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Label};
+
+/// Places that one error shows.
+const MOST_PLACES: usize = 3;
 
 /// The system has no memory of this size.
 pub fn out_of_memory(bytes: usize) -> Diagnostic {
@@ -8,9 +11,12 @@ pub fn out_of_memory(bytes: usize) -> Diagnostic {
         .help("use a smaller batch or a smaller model")
 }
 
-/// A kernel met an index outside its table.
-pub fn index_out_of_range(kernel: &str) -> Diagnostic {
-    Diagnostic::error(Code(931), format!("an index in the data is out of range (in `{kernel}`)"))
+/// A kernel met an index outside its table, in one of these places.
+pub fn index_out_of_range(kernel: &str, lookups: &[Label]) -> Diagnostic {
+    let error = Diagnostic::error(Code(931), format!("an index in the data is out of range (in `{kernel}`)"));
+    let places = lookups.iter().take(MOST_PLACES);
+    places
+        .fold(error, |error, place| error.label(place.span, place.text.clone()))
         .help("check that classes, tokens and positions lie below the sizes declared in the program")
 }
 

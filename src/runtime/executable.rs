@@ -5,7 +5,7 @@ mod launches;
 use super::{Arena, Memory, Pool, SharedBytes, StateStore, errors, layout};
 use crate::codegen::clif::step::{Line, StepContext};
 use crate::codegen::{Compiled, errors as codegen_errors};
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Label};
 use crate::ops::DType;
 use crate::schedule::walk::Frame;
 use crate::schedule::{self, Arg, Buffer, BufferId, Outcome, Place, StepProgram};
@@ -28,7 +28,7 @@ pub struct RunOptions {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Fault {
     /// A data index was out of range in this kernel. State that a launch after it would have updated is unchanged.
-    Index { kernel: String },
+    Index { kernel: String, lookups: Vec<Label> },
     /// An input has no data yet.
     Unbound { input: String },
 }
@@ -36,7 +36,7 @@ pub enum Fault {
 impl Fault {
     pub fn diagnostic(&self) -> Diagnostic {
         match self {
-            Fault::Index { kernel } => errors::index_out_of_range(kernel),
+            Fault::Index { kernel, lookups } => errors::index_out_of_range(kernel, lookups),
             Fault::Unbound { input } => errors::unbound(input),
         }
     }
@@ -317,7 +317,8 @@ impl Executable {
 
     fn index_fault(&self, launch: usize) -> Fault {
         let program = &self.compiled.program;
-        Fault::Index { kernel: program.kernels[program.launches()[launch].kernel].name.clone() }
+        let launch = program.launches()[launch];
+        Fault::Index { kernel: program.kernels[launch.kernel].name.clone(), lookups: launch.lookups.clone() }
     }
 
     fn copy_updates(&self) {

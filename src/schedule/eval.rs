@@ -13,6 +13,7 @@ use super::build::{Bound, Builder, Extents, Key, Source};
 use super::context::Context;
 use super::index::{Coord, Lin};
 use super::kernels::Spot;
+use crate::diag::Label;
 use crate::ops::{DType, Literal, Op};
 use crate::tensor::Value;
 use crate::tile::{self, Map, StoreMode, TileOp};
@@ -45,12 +46,14 @@ pub struct Emitter<'a> {
     home: &'a dyn Fn(Value) -> Home,
     /// Every place that was read or computed with, in order.
     pub log: Vec<Access>,
+    /// The instructions that read at indices that are data.
+    pub lookups: Vec<Label>,
     stored: HashSet<Value>,
 }
 
 impl<'a> Emitter<'a> {
     pub fn new(cx: &'a Context<'a>, home: &'a dyn Fn(Value) -> Home) -> Emitter<'a> {
-        Emitter { cx, b: Builder::new(), home, log: vec![], stored: HashSet::new() }
+        Emitter { cx, b: Builder::new(), home, log: vec![], lookups: vec![], stored: HashSet::new() }
     }
 
     /// The tile of `value` at `at`. Where a bound fails the result may be anything, but no memory is touched.
@@ -184,8 +187,8 @@ impl<'a> Emitter<'a> {
             Op::Reverse { axes } => self.reverse(axes, args[0], at, bounds),
             Op::DynamicSlice { size } => self.dynamic_slice(size, args, at, bounds),
             Op::DynamicUpdate => self.dynamic_update(args, at, bounds),
-            Op::Take { axis } => self.take(*axis, args, at, bounds),
-            Op::TakeAlong { axis } => self.take_along(*axis, args, at, bounds),
+            Op::Take { axis } => self.take(inst, *axis, at, bounds),
+            Op::TakeAlong { axis } => self.take_along(inst, *axis, at, bounds),
             Op::WindowSum { window } => self.window_sum(window, args[0], at, bounds),
             Op::WindowSumGrad { window, .. } => self.window_sum_grad(window, value, args[0], at, bounds),
             Op::WindowArgMax { window } => self.window_argmax(window, value, args[0], at, bounds).1,

@@ -16,6 +16,7 @@ use super::context::Context;
 use super::eval::{Emitter, Home};
 use super::groups::{Group, Grouping, Root};
 use super::index::{Coord, Lin};
+use crate::diag::Label;
 use crate::lane::Target;
 use crate::ops::{Literal, Op, Reduce};
 use crate::tensor::Value;
@@ -33,14 +34,14 @@ pub struct Spot {
 /// Where values lie: inputs, tables and everything stored.
 pub type Storage = HashMap<Value, Spot>;
 
-/// The kernel of a group, and what its parameters stand for.
+/// The kernel of a group, what its parameters stand for, and where it reads at indices that are data.
 pub fn build(
     cx: &Context,
     grouping: &Grouping,
     group: &Group,
     storage: &Storage,
     target: Target,
-) -> (Kernel, Vec<Spot>) {
+) -> (Kernel, Vec<Spot>, Vec<Label>) {
     let home = |v: Value| {
         let spot = storage.get(&v).copied();
         match (group.values.contains(&v), spot) {
@@ -65,7 +66,8 @@ pub fn build(
         Root::AttentionBiasGrad => attention::bias::build(&mut emitter, &site),
         Root::Scan => unreachable!("a scan is a loop of kernels"),
     }
-    emitter.b.finish(name(cx, group))
+    let (kernel, spots) = emitter.b.finish(name(cx, group));
+    (kernel, spots, emitter.lookups)
 }
 
 /// What a kernel is built for.

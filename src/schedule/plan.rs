@@ -69,8 +69,8 @@ impl Planner {
             items.push(match scans.remove(&group.values[0]) {
                 Some(scan) => Item::Loop(self.looped(scan, &storage, depth)),
                 None => {
-                    let (kernel, args) = kernels::build(cx, grouping, group, &storage, self.target);
-                    Item::Launch(self.launch(kernel, &args))
+                    let (kernel, args, lookups) = kernels::build(cx, grouping, group, &storage, self.target);
+                    Item::Launch(Launch { lookups, ..self.launch(kernel, &args) })
                 }
             });
         }
@@ -87,7 +87,7 @@ impl Planner {
 
     fn launch(&mut self, kernel: Kernel, args: &[Spot]) -> Launch {
         let args = args.iter().map(|spot| self.spots[spot.number as usize].clone()).collect();
-        Launch { kernel: self.share(kernel), args, barrier: false, share: 0 }
+        Launch { kernel: self.share(kernel), args, barrier: false, share: 0, lookups: vec![] }
     }
 
     /// The number of an equal kernel, names aside.

@@ -2,6 +2,7 @@
 
 use super::program::{Fitted, MACHINE, Project};
 use nnc::diag::Code;
+use nnc::driver::compile::{Form, MachineOptions};
 use nnc::driver::run::{Run, Start};
 use nnc::train::checkpoint::Checkpoint;
 use nnc::train::fit::Ended;
@@ -118,6 +119,53 @@ fn less_data_than_a_batch_is_an_error() {
     // Without it the rows make one smaller batch.
     let step = "batch(4) { minimize sum(net(y))";
     assert_eq!(one_weight("epochs = 1", step, "", "y\n1\n2\n3\n").fit().unwrap().floats("w"), [-1.0, -1.0]);
+}
+
+/// Rows of three tokens of four, in two batches; a mean over their embeddings, so that looking up is fused with a sum.
+fn tokens(second: i32) -> Project {
+    let program = "data D from csv(\"d.csv\") {
+  ids: i32[3]
+  split train
+}
+model Net() {
+  embed = Embedding(4, 2)
+  fn forward(ids: i32[B, 3]) -> f32[B, 2] { mean(embed(ids), axis: 1) }
+}
+train {
+  let net = Net()
+  optimizer = sgd(lr: 0.5)
+  epochs = 1
+  step (ids) in D.train |> batch(1) { minimize mean((net(ids) - 1.0) ** 2) }
+  predict (ids) { report out: net(ids) }
+}
+";
+    Project::new(program, &format!("ids0,ids1,ids2\n0,3,1\n2,{second},1\n"))
+}
+
+/// Case 24 (tensorflow#13642): training and prediction stop, and say where; what the step would have changed stays.
+#[test]
+fn a_token_outside_of_the_vocabulary_is_an_error_with_its_place() {
+    let fine = tokens(3).fit().unwrap();
+    for (id, form) in [(4, None), (-1, Some(Form::Portable)), (i32::MAX, None), (i32::MIN, Some(Form::Portable))] {
+        let (machine, project) = (MachineOptions { code: form, ..MACHINE }, tokens(id));
+        let session = project.session();
+        let mut run = Run::new(&session, None, &machine, Start::Fresh(project.path().join("runs"))).unwrap();
+        let before = run.state().borrow().read_f32("embed.weight").unwrap();
+        let error = run.fit(std::time::Instant::now()).unwrap_err();
+        assert_eq!(error.code, Code(931));
+        let said: Vec<&str> = error.labels.iter().map(|l| l.text.as_str()).collect();
+        assert_eq!(said, ["an index of `embed` is not in 0..4", "in this phase"]);
+        let place = session.sources.file(error.labels[0].span.file);
+        let read = &place.text[error.labels[0].span.start as usize..error.labels[0].span.end as usize];
+        assert!(&*place.name == "std/dense.nn" && read.starts_with("take("), "{}: {read}", place.name);
+        // The first batch was fine, and the second changed nothing.
+        let after = run.state().borrow().read_f32("embed.weight").unwrap();
+        assert!(after[..2] != before[..2] && after[4..6] == before[4..6]);
+        assert!(!run.folder().join("last.safetensors").exists());
+        let error = run.predict(&project.path().join("d.csv"), None, &|_| {}).unwrap_err();
+        assert_eq!((error.code, error.labels[0].text.as_str()), (Code(931), said[0]));
+    }
+    assert!(fine.floats("embed.weight")[4..6] != [0.0, 0.0]);
 }
 
 /// Case 25 (pytorch#6411): the row for padding is zero from the start, and decay of all weights leaves it so.

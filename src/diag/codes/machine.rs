@@ -73,8 +73,8 @@ Use a smaller batch or a smaller model.
         code: Code(931),
         title: "index out of range",
         text: "\
-A class, token or position from the data is not below the size that the program declares. The step stops, and what
-it would have updated stays as it was.
+A class, token or position from the data is not below the size that the program declares, or is negative. The error shows where
+the program reads with it. The step stops, and what it would have updated stays as it was.
 
 ```nn
 let e = embedding(tokens, vocabulary = 1000)          // E0931 where the data holds the token 1000

@@ -69,7 +69,7 @@ impl Builder {
 }
 
 fn launch(kernel: usize, args: Vec<Arg>, barrier: bool) -> Item {
-    Item::Launch(Launch { kernel, args, barrier, share: 0 })
+    Item::Launch(Launch { kernel, args, barrier, share: 0, lookups: vec![] })
 }
 
 /// Part of a buffer that the outermost loop moves.
@@ -224,7 +224,7 @@ fn a_fault_stops_the_step() {
         let mut executable = b.executable(&mut store, workers).unwrap();
         for bad in [[0, 4], [-1, 2]] {
             executable.write_rows(&bad).unwrap();
-            assert_eq!(executable.run(), Err(Fault::Index { kernel: "lookup".into() }));
+            assert_eq!(executable.run(), Err(Fault::Index { kernel: "lookup".into(), lookups: vec![] }));
             assert_eq!(store.read_f32("w").unwrap(), [0.0; 4]);
         }
         executable.write_rows(&[3, 1]).unwrap();
@@ -326,7 +326,7 @@ fn a_fault_in_a_loop_stops_the_step() {
         let mut store = StateStore::new();
         let mut executable = b.ordered(&mut store, workers, order).unwrap();
         executable.write_rows(&[0, 1, 2, 3, 3, 4, 0, 0, 0, 0]).unwrap();
-        assert_eq!(executable.run(), Err(Fault::Index { kernel: "lookup".into() }));
+        assert_eq!(executable.run(), Err(Fault::Index { kernel: "lookup".into(), lookups: vec![] }));
         assert_eq!(store.read_f32("w").unwrap(), [2.0, 4.0, 6.0, 8.0]);
         executable.write_rows(&[0, 1, 2, 3, 3, 0, 0, 0, 1, 2]).unwrap();
         executable.run().unwrap();

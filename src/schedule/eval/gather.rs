@@ -3,8 +3,9 @@
 use super::super::build::Bound;
 use super::super::index::{Atom, Coord, Lin};
 use super::Emitter;
+use crate::diag::Label;
 use crate::ops::{DType, Literal};
-use crate::tensor::Value;
+use crate::tensor::{InputRole, Inst, Value};
 use crate::tile::{self, Map};
 
 impl Emitter<'_> {
@@ -31,18 +32,35 @@ impl Emitter<'_> {
         Lin::atom(Atom::Data { tile: self.b.map(map, &[x, n]), limit })
     }
 
-    pub(super) fn take(&mut self, axis: usize, args: &[Value], at: &Coord, bounds: &[Bound]) -> tile::Value {
-        let (shape, rank) = (self.cx.shape(args[0]), self.cx.shape(args[1]).len());
-        let place = Coord::from_dims(self.cx.shape(args[1]), at.dims[axis..axis + rank].to_vec());
-        let index = self.data(args[1], &place, shape[axis], bounds);
+    pub(super) fn take(&mut self, inst: &Inst, axis: usize, at: &Coord, bounds: &[Bound]) -> tile::Value {
+        let [table, indices] = [inst.args[0], inst.args[1]];
+        let (shape, rank) = (self.cx.shape(table), self.cx.shape(indices).len());
+        self.note_lookup(inst, shape[axis]);
+        let place = Coord::from_dims(self.cx.shape(indices), at.dims[axis..axis + rank].to_vec());
+        let index = self.data(indices, &place, shape[axis], bounds);
         let dims = [&at.dims[..axis], &[index], &at.dims[axis + rank..]].concat();
-        self.eval(args[0], &Coord::from_dims(shape, dims), bounds)
+        self.eval(table, &Coord::from_dims(shape, dims), bounds)
     }
 
-    pub(super) fn take_along(&mut self, axis: usize, args: &[Value], at: &Coord, bounds: &[Bound]) -> tile::Value {
-        let shape = self.cx.shape(args[0]);
+    pub(super) fn take_along(&mut self, inst: &Inst, axis: usize, at: &Coord, bounds: &[Bound]) -> tile::Value {
+        let shape = self.cx.shape(inst.args[0]);
+        self.note_lookup(inst, shape[axis]);
         let mut dims = at.dims.clone();
-        dims[axis] = self.data(args[1], at, shape[axis], bounds);
-        self.eval(args[0], &Coord::from_dims(shape, dims), bounds)
+        dims[axis] = self.data(inst.args[1], at, shape[axis], bounds);
+        self.eval(inst.args[0], &Coord::from_dims(shape, dims), bounds)
+    }
+
+    /// Notes a place where an index may be out of range. The rows of a batch never are.
+    pub fn note_lookup(&mut self, inst: &Inst, count: usize) {
+        if self.cx.graph.inputs.contains(&(inst.args[1], InputRole::Rows)) {
+            return;
+        }
+        let owner = inst.origin.layer.as_deref().filter(|layer| !layer.is_empty());
+        let whose = owner.map_or(String::new(), |layer| format!(" of `{layer}`"));
+        let text = format!("an index{whose} is not in 0..{count}");
+        let label = Label { span: inst.origin.span, text };
+        if !self.lookups.contains(&label) {
+            self.lookups.push(label);
+        }
     }
 }

@@ -39,6 +39,7 @@ pub fn build(emitter: &mut Emitter, site: &Site) {
     emitter.b.begin(source, 1, Role::Point, &[]);
     let from = at(&source.lin(), sources);
     let place = if along { from.clone() } else { source.lin() };
+    emitter.note_lookup(inst, size);
     let index = emitter.data(inst.args[1], &Coord::from_flat(cx.shape(inst.args[1]), place), size, &[]);
     let update = emitter.eval(inst.args[0], &Coord::from_flat(cx.shape(inst.args[0]), from), &[]);
     emitter.store(root, &Coord::from_flat(shape, at(&index, size)), update, StoreMode::Add);
