@@ -385,8 +385,9 @@ def verses():
 
 
 def bleu(tokenizer, found, wanted):
+    """Of answers that are ids (PyTorch's) or texts (nnc's)."""
     import sacrebleu
-    texts = [tokenizer.decode(row, skip_special_tokens=True) for row in found]
+    texts = [row if isinstance(row, str) else tokenizer.decode(row, skip_special_tokens=True) for row in found]
     return round(sacrebleu.corpus_bleu(texts, [wanted]).score, 2)
 
 

@@ -8,6 +8,7 @@ pub mod batches;
 pub mod checkpoint;
 pub mod console;
 pub mod data;
+pub mod decode;
 pub mod fit;
 pub mod folder;
 pub mod generate;

@@ -50,7 +50,7 @@ impl Run<'_> {
         let (fitted, folder) = (self.fitted(true)?, self.program_folder());
         let known = Known::new(&fitted, &folder);
         let [read, written] = self.texts(&known)?;
-        let end = written.encode(&known, "")?.last().copied();
+        let end = known.end(written.data, written.column)?;
         let mut prompt = read.encode(&known, request.prompt)?;
         if !generation.reads && end.is_some() && prompt.last() == end.as_ref() {
             prompt.pop();

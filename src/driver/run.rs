@@ -8,6 +8,7 @@ use crate::sema::model::{Model, Param, ParamKind, Phase, PhaseKind, Reading, Tra
 use crate::train::checkpoint::{Progress, Stored};
 use crate::train::console::note;
 use crate::train::data::DataSet;
+use crate::train::decode::Decoder;
 use crate::train::fit::{Ended, Fit, Scores, phase_of, run_all};
 use crate::train::folder::{RunFolder, stem};
 use crate::train::known::Known;
@@ -254,11 +255,16 @@ impl<'s> Run<'s> {
         let mut sets = self.session.model.data.iter().map(|d| (d, predict::columns(phase, &d.name)));
         let (data, columns) = sets.find(|(_, c)| !c.is_empty()).ok_or_else(|| errors::no_columns(phase))?;
         let learns = data.columns.iter().any(|c| columns.contains(&c.name) && c.reading != Reading::Number);
-        let fitted = self.fitted(learns)?;
+        let fitted = self.fitted(learns || !phase.decoded.is_empty())?;
         let folder = self.session.folder();
-        let set = DataSet::open_columns(data, path, &columns, &Known::new(&fitted, &folder))?;
+        let known = Known::new(&fitted, &folder);
+        let decoders = Decoder::all(phase, &self.session.model.data, &known)?;
+        let set = DataSet::open_columns(data, path, &columns, &known)?;
         let compile = self.compiler.for_phases();
-        predict::run(phase, data, &set, part, &compile, self.scalars(), print)
+        predict::run(phase, data, &set, part, &compile, self.scalars(), &|mut row| {
+            decoders.iter().for_each(|d| d.apply(&mut row));
+            print(row);
+        })
     }
 
     /// What conversions learned. Where nothing is known yet the data is opened, if it is asked for (`learns`).

@@ -22,6 +22,9 @@ impl Checker {
         if let Some(value) = self.eval_rounding(callee, &first, args, span) {
             return value;
         }
+        if let Some(value) = self.data_call(callee, first.as_ref(), args) {
+            return value;
+        }
         if let ExprKind::Name(name) = &callee.kind
             && let Some(intrinsic) = Intrinsic::of(&name.text)
             && self.is_free(name)

@@ -5,6 +5,7 @@ mod conversions;
 mod errors;
 mod lengths;
 mod source;
+mod values;
 
 use super::checker::{Checker, GraphKind, GraphState};
 use super::defs::Def;

@@ -28,10 +28,7 @@ impl Checker {
             ExprKind::Str(s) => Value::Str(s.text.clone()),
             ExprKind::Name(name) => self.eval_name(name),
             ExprKind::Field(base, name) => self.eval_field(base, name),
-            ExprKind::Call(callee, args) => match self.data_id(callee, args) {
-                Some(id) => id,
-                None => self.eval_call(callee, None, args, expr.span),
-            },
+            ExprKind::Call(callee, args) => self.eval_call(callee, None, args, expr.span),
             ExprKind::Index(base, subs) => self.eval_index(base, subs, expr.span),
             ExprKind::Unary(op, x) => self.eval_unary(*op, x, expr.span),
             ExprKind::Binary(op, a, b) => self.eval_binary(*op, a, b, expr.span),

@@ -227,6 +227,8 @@ pub struct Phase {
     pub requirements: Vec<Requirement>,
     /// What goes on from batch to batch: states over lanes.
     pub states: Vec<Param>,
+    /// Reports of `predict` that are ids, and are printed as their text.
+    pub decoded: Vec<DecodedReport>,
     /// Of `step`: when this graph is the one to run.
     pub stage: Option<Stage>,
     /// Run this phase every so often instead of once an epoch.

@@ -5,12 +5,12 @@ use super::data::{Batch, DataInfo, Sequences};
 use super::defs::{did_you_mean, suggest};
 use super::emit::Emit;
 use super::lanes;
-use super::model::{Padded, Phase, PhaseKind, Pipeline, Requirement, Unit};
+use super::model::{DecodedReport, Padded, Phase, PhaseKind, Pipeline, Requirement, Unit};
 use super::scope::{BoundDim, Frame};
-use super::value::Value;
+use super::value::{Decoded, Value};
 use crate::diag::{Code, Diagnostic};
 use crate::ops::dim::Dim;
-use crate::ops::{DType, Type};
+use crate::ops::{DType, Extent, Type};
 use crate::source::Span;
 use crate::syntax::ast::{self, Each, Expr, ExprKind};
 use crate::tensor::{self, Origin, OutputRole};
@@ -25,6 +25,8 @@ pub struct PhaseState {
     /// Batch size.
     pub size: Dim,
     pub reports: Vec<Report>,
+    /// Those of the reports that are printed as text.
+    pub decoded: Vec<DecodedReport>,
     /// Losses, which are reported under a name of their own unless the user does.
     pub losses: Vec<Report>,
     /// What must be true after the step.
@@ -44,6 +46,7 @@ impl PhaseState {
             kind,
             size,
             reports: vec![],
+            decoded: vec![],
             losses: vec![],
             checks: vec![],
             warnings: vec![],
@@ -59,6 +62,7 @@ struct Elaborated {
     rows: Dim,
     padded: Vec<Padded>,
     requirements: Vec<Requirement>,
+    decoded: Vec<DecodedReport>,
 }
 
 /// Rows at once in `predict`.
@@ -89,7 +93,7 @@ impl Checker {
         let (state, found) = self.with_graph(state, |c| c.elaborate_phase(each, kind, pipeline.as_ref()));
         self.training = training;
         let GraphState { emit: Emit { graph, .. }, lane_states, .. } = state;
-        let Elaborated { batch, rows, mut padded, requirements } = found;
+        let Elaborated { batch, rows, mut padded, requirements, decoded } = found;
         // Batches that differ only in lengths that the phase does not see are one shape.
         padded.retain(|p| graph.types.iter().any(|t| t.shape.iter().any(|d| d.symbols() == p.dim.symbols())));
         let title = each.title.as_ref().map(|t| t.text.to_string());
@@ -105,6 +109,7 @@ impl Checker {
             padded,
             requirements,
             states,
+            decoded,
             stage: self.train.stage.clone(),
             every,
             span,
@@ -123,9 +128,9 @@ impl Checker {
             c.declare_fields(each, kind, pipeline, &mut batch);
             c.run_block(&each.body);
         });
-        let requirements = self.finish_phase(each);
+        let (requirements, decoded) = self.finish_phase(each);
         let padded = batch.opened.into_iter().flat_map(|(_, lengths)| lengths).map(|l| l.padded).collect();
-        Elaborated { batch: batch.size, rows: batch.count, padded, requirements }
+        Elaborated { batch: batch.size, rows: batch.count, padded, requirements, decoded }
     }
 
     fn declare_fields(&mut self, each: &Each, kind: PhaseKind, pipeline: Option<&Pipeline>, batch: &mut Batch) {
@@ -211,6 +216,14 @@ impl Checker {
         if known {
             self.report(reported_twice(name));
         }
+        let value = match value {
+            Value::Error => return,
+            Value::Decoded(found) => match self.add_decoded(name, kind, &found, at) {
+                Some(ids) => ids,
+                None => return,
+            },
+            value => value,
+        };
         if value.is_error() {
             return;
         }
@@ -225,6 +238,22 @@ impl Checker {
         }
     }
 
+    /// Notes that the report is printed as text, and gives its ids.
+    fn add_decoded(&mut self, name: &ast::Name, kind: PhaseKind, found: &Decoded, at: Span) -> Option<Value> {
+        if kind != PhaseKind::Predict {
+            return self.report_none(decoded_outside(at));
+        }
+        let ty = self.graph.emit.ty(found.ids).clone();
+        let least = if found.is_text { 2 } else { 1 };
+        let phase = self.phase.as_mut()?;
+        if ty.rank() < least || !ty.shape[0].same(&phase.size) {
+            return self.report_none(decoded_shape(at, &ty, found.is_text));
+        }
+        let (data, column) = (found.data.to_string(), found.column.to_string());
+        phase.decoded.push(DecodedReport { report: name.text.to_string(), data, column, axes: ty.rank() - least });
+        Some(Value::Tensor(found.ids))
+    }
+
     /// A metric: a scalar, as f32.
     fn scalar_f32(&mut self, node: tensor::Value, span: Span) -> Option<tensor::Value> {
         let ty = self.graph.emit.ty(node).clone();
@@ -235,8 +264,8 @@ impl Checker {
         self.emit(span).cast(node, DType::F32).ok()
     }
 
-    fn finish_phase(&mut self, each: &Each) -> Vec<Requirement> {
-        let Some(mut phase) = self.phase.take() else { return vec![] };
+    fn finish_phase(&mut self, each: &Each) -> (Vec<Requirement>, Vec<DecodedReport>) {
+        let Some(mut phase) = self.phase.take() else { return (vec![], vec![]) };
         if self.train.knobs.skip_nonfinite
             && let Err(diag) = self.skip_bad_step(&mut phase)
         {
@@ -260,7 +289,7 @@ impl Checker {
         if phase.kind == PhaseKind::Step && !minimizes {
             self.report(step_without_minimize(&each.word));
         }
-        phase.requirements
+        (phase.requirements, phase.decoded)
     }
 }
 
@@ -304,6 +333,17 @@ fn nameless_report(span: Span) -> Diagnostic {
 fn report_outside(span: Span) -> Diagnostic {
     Diagnostic::error(Code(522), "`report` belongs in a phase of training")
         .label(span, "not inside `step`, `validate`, `test` or `predict`")
+}
+
+fn decoded_outside(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(534), "only `predict` reports texts")
+        .label(span, "a text has no mean over batches")
+        .help("report a number here, and the text in `predict`")
+}
+
+fn decoded_shape(span: Span, ty: &Type<Dim>, is_text: bool) -> Diagnostic {
+    let expected = if is_text { "one text for each row: ids i32[B, T]" } else { "one label for each row: ids i32[B]" };
+    Diagnostic::error(Code(534), format!("these ids are {ty}")).label(span, format!("expected {expected}"))
 }
 
 fn reported_twice(name: &ast::Name) -> Diagnostic {

@@ -46,10 +46,23 @@ pub enum Value {
     Instance(InstanceId),
     /// A `data` declaration, by name.
     Data(Rc<str>),
+    /// Ids whose text `predict` prints.
+    Decoded(Decoded),
     /// What a statement without a value gives.
     Unit,
     /// Something already reported; whatever touches it stays silent.
     Error,
+}
+
+/// `Pairs.target.decode(ids)`: no tensor has texts, so it goes nowhere but into a report.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    pub ids: tensor::Value,
+    pub data: Rc<str>,
+    /// The column whose ids they are.
+    pub column: Rc<str>,
+    /// Ids of the last axis make one text; labels stand by themselves.
+    pub is_text: bool,
 }
 
 /// Something that can be called.
@@ -129,6 +142,7 @@ impl Value {
             Value::Function(_) => "a function",
             Value::Instance(_) => "a layer instance",
             Value::Data(_) => "a data declaration",
+            Value::Decoded(_) => "a decoded text",
             Value::Unit => "nothing",
             Value::Error => "an error",
         }

@@ -2,7 +2,7 @@
 
 use super::data::errors;
 use super::tokenizer::{Tokenizer, mark};
-use super::vocabulary::{Encoder, Fitted};
+use super::vocabulary::{END, Encoder, Fitted};
 use crate::diag::Diagnostic;
 use crate::sema::model::{Asked, Column, Data, DataValue, Reading, TextUnit};
 use std::cell::RefCell;
@@ -63,6 +63,20 @@ impl<'a> Known<'a> {
                 Ok(Encoder::tokens(self.tokenizer(data, column, path)?.0, *special, *limit))
             }
             unit => Ok(Encoder::new(unit, &fitted.entries, *limit)),
+        }
+    }
+
+    /// The id that ends each row of a text, where one does.
+    ///
+    /// # Errors
+    /// Those of [`Known::tokenizer`].
+    pub fn end(&self, data: &Data, column: &Column) -> Result<Option<i32>, Diagnostic> {
+        match column.reading.unit() {
+            Some(TextUnit::Tokenizer { path, special: true }) => {
+                Ok(self.tokenizer(data, column, path)?.0.end().map(|id| id as i32))
+            }
+            Some(TextUnit::Characters { end: true } | TextUnit::Words { end: true, .. }) => Ok(Some(END)),
+            _ => Ok(None),
         }
     }
 

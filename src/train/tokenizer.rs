@@ -6,8 +6,8 @@
 pub mod learn;
 
 use std::path::Path;
-use tokenizers::PostProcessor;
 use tokenizers::TruncationDirection::Right;
+use tokenizers::{Encoding, PostProcessor, Token};
 
 /// A tokenizer, ready to use.
 pub struct Tokenizer {
@@ -69,6 +69,14 @@ impl Tokenizer {
         let mut ids = encoding.get_ids().to_vec();
         ids.truncate(limit.unwrap_or(usize::MAX));
         Ok(ids)
+    }
+
+    /// The special token that the file puts behind a text.
+    pub fn end(&self) -> Option<u32> {
+        let text = Encoding::from_tokens(vec![Token::new(0, String::new(), (0, 0))], 0);
+        let around = self.inner.post_process(text, None, true).ok()?;
+        let is_added = around.get_special_tokens_mask().last() == Some(&1);
+        around.get_ids().last().copied().filter(|_| is_added)
     }
 
     /// The text of ids; `special` keeps special tokens. Ids that the file does not have are left out.

@@ -22,7 +22,7 @@ pub struct Fitted {
 pub const UNKNOWN: i32 = 0;
 
 /// The id that ends a row, where the conversion says so.
-const END: i32 = 1;
+pub const END: i32 = 1;
 
 /// Turns texts into ids, `limit` at most for each.
 pub struct Encoder {

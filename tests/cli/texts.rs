@@ -4,7 +4,7 @@ use crate::data::{fit, resumes};
 use crate::harness::Place;
 use nnc::driver::run::Start;
 use nnc::train::checkpoint::Checkpoint;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const TRAIN: [&str; 4] = ["train", "main.nn", "--threads", "1"];
 
@@ -237,6 +237,44 @@ fn conversions_learn_from_the_rows_of_training() {
     place.write("mail.tsv", LETTERS);
     place.edit("vocab: 5", "vocab: 6");
     refused_in_predict(&place, "size\tbody\n2\thello\n", "E0715");
+}
+
+/// Ids of words and characters up to the mark of the end, bytes, labels: as they stand in the file. What training does not
+/// have is U+FFFD, a label that is none null. Several texts of a row are a list.
+#[test]
+fn predict_prints_texts_and_labels() {
+    let program = r#"
+data Mail from tsv("mail.tsv") where T <= 9, U <= 9, V <= 9 {
+  body: i32[T] = words(raw.body, end: true)
+  name: i32[U] = characters(raw.name, end: true)
+  bytes: i32[V] = bytes(raw.name)
+  folder: i32 = category(raw.folder)
+  split train
+}
+train {
+  let net = Dense(3)
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  step (folder) in Mail.train |> batch(4) { minimize cross_entropy(net(f32(folder)[:, _]), folder) }
+  predict (body, name, bytes, folder) {
+    report body: Mail.body.decode(concat(body, body, axis: 1)), ids: body
+    report both: stack(name, name, axis: 1) |> Mail.name.decode
+    report bytes: bytes |> Mail.bytes.decode()
+    report folder: Mail.folder.decode(folder), none: Mail.folder.decode(stack(folder - 9, folder, axis: 1))
+  }
+}
+"#;
+    let rows = "body\tname\tfolder\nto be or to\tbé☃\tham\n\té\tspam\nor not\tb\t10\n";
+    let place = place(program, &[("mail.tsv", rows.as_bytes())]);
+    place.nnc(&TRAIN).ok();
+    place.write("new.tsv", "body\tname\tfolder\nto see or to\tbxé\tspam\n\t☃\t10\n");
+    let found = predictions(&place, "new.tsv");
+    let expected = [
+        json!({"row": 0, "body": "to \u{fffd} or to", "ids": [3, 0, 2, 3, 1], "both": ["b\u{fffd}é", "b\u{fffd}é"],
+               "bytes": "bxé", "folder": "spam", "none": [null, "spam"]}),
+        json!({"row": 1, "body": "", "ids": [1], "both": ["☃", "☃"], "bytes": "☃", "folder": "10", "none": [null, "10"]}),
+    ];
+    assert_eq!(found, expected);
 }
 
 #[track_caller]

@@ -107,7 +107,10 @@ train {
   optimizer = sgd(lr: 0.1)
   epochs = 1
   step (source, target) in Pairs.train |> batch(2) { minimize cross_entropy(net(source, source.mask), target[:, 0]) }
-  predict (source) { report ids: source, ends: net.ends(source, source.mask) }
+  predict (source) {
+    report ids: source, ends: net.ends(source, source.mask)
+    report text: Pairs.source.decode(source), all: Pairs.target.decode(concat(source, source, axis: 1))
+  }
 }
 "#;
 
@@ -141,6 +144,13 @@ fn rows_through_a_tokenizer() {
     first.push(end);
     assert_eq!(ids, first);
     assert_eq!(rows[0]["ends"], 1.0);
+    // Of `source` the end is known, and hides what follows; `target` has no end. Special tokens are not printed.
+    let plain: Vec<String> = ids[..11].iter().map(u64::to_string).collect();
+    let plain: Vec<&str> = plain.iter().map(String::as_str).collect();
+    let decode = ["tokenizer", "decode", "--tokenizer", "t.json"];
+    let text = place.nnc(&[&decode[..], &plain].concat()).ok();
+    assert_eq!(rows[0]["text"], text.trim_end());
+    assert_eq!(rows[0]["all"], text.trim_end().repeat(2));
     std::fs::remove_file(place.path("t.json")).expect("there");
     place.nnc(&["check", "main.nn"]).ok();
 }

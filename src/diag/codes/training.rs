@@ -480,6 +480,29 @@ train {
 ```",
     ),
     entry(
+        534,
+        "ids that cannot be decoded here",
+        "`Pairs.target.decode(ids)` is the text of ids of that field, up to the token that ends a row and without special tokens;
+`Mail.folder.decode(ids)` gives labels. Only reports of `predict` print them. The ids are i32, the batch is their first axis,
+and the last one is that of a text.
+
+```nn
+data Mail from tsv(\"mail.tsv\") where T >= 1 {
+  body: i32[T] = words(raw.body)
+  folder: i32 = category(raw.folder)
+}
+train {
+  let net = Dense(3)
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  step (folder) in Mail.train |> batch(32) { minimize cross_entropy(net(f32(folder)[:, _]), folder) }
+  predict (folder) { report folder: Mail.folder.decode(net(f32(folder)[:, _])) }
+}
+```
+
+Decode the likeliest class: `Mail.folder.decode(argmax(…, axis: -1))`.",
+    ),
+    entry(
         540,
         "a `load` that cannot be read",
         "`load` names a file (a safetensors file, the index of its shards, or a folder with either) and the part of the model that \

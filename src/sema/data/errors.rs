@@ -138,6 +138,11 @@ pub fn no_token(span: Span) -> Diagnostic {
         .label(span, "expected one text, as in `Pairs.target.id(\"</s>\")`")
 }
 
+pub fn no_ids(span: Span) -> Diagnostic {
+    Diagnostic::error(Code(534), "`decode` takes ids")
+        .label(span, "expected one i32 tensor, as in `Pairs.target.decode(answer(net, source, mask, 60))`")
+}
+
 pub fn no_tokenizer(name: &ast::Name) -> Diagnostic {
     Diagnostic::error(Code(530), "`tokens` takes a column and a tokenizer")
         .label(name.span, "expected `tokens(raw.text, \"tokenizer.json\")`")
@@ -178,7 +183,7 @@ pub fn no_windows(span: Span) -> Diagnostic {
 pub fn no_value(name: &ast::Name) -> Diagnostic {
     Diagnostic::error(Code(533), format!("the data gives no `{}` here", name.text))
         .label(name.span, "not known")
-        .help("a field of ids has `vocab` and `id(\"…\")`, a field that is a category has `count` and `id(\"…\")`")
+        .help("a field of ids has `vocab`, `id(\"…\")` and `decode(ids)`, a field that is a category `count`, `id` and `decode`")
 }
 
 pub fn several_vocabularies(name: &ast::Name, data: &str) -> Diagnostic {

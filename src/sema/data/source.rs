@@ -123,7 +123,7 @@ impl Checker {
     }
 
     /// Reports what takes the place of a value.
-    pub(super) fn report_none<T>(&mut self, diag: Diagnostic) -> Option<T> {
+    pub fn report_none<T>(&mut self, diag: Diagnostic) -> Option<T> {
         self.report(diag);
         None
     }

@@ -105,6 +105,17 @@ pub enum Asked {
     Id(String),
 }
 
+/// A report that is ids of a column, and is printed as their text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodedReport {
+    pub report: String,
+    pub data: String,
+    /// The name of a [`Column`].
+    pub column: String,
+    /// A row has so many axes of texts or labels: 0 is one of them.
+    pub axes: usize,
+}
+
 /// One axis of a stored row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Axis {

@@ -255,3 +255,45 @@ train {{
     refused(&program("csv(held: \"a.csv\", test: \"b.csv\")", ""), "E0510");
     refused(&program("csv(train: \"a.csv\")", "split train, extra 0.5 of other"), "E0516");
 }
+
+/// A report of `predict` may decode ids, of a text or of labels; nothing else has a use for a text.
+#[test]
+fn ids_are_decoded_in_reports_of_predict() {
+    let with = |statements: &str, more: &str| {
+        format!(
+            "data Mail from tsv(\"mail.tsv\") where T <= 9 {{
+  body: i32[T] = words(raw.body)
+  folder: i32 = category(raw.folder)
+  size: f32
+  split train
+}}
+train {{
+  let net = Dense(3)
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  step (folder, size) in Mail.train |> batch(4) {{ {more} minimize cross_entropy(net(size[:, _]), folder) }}
+  predict (body, folder, size) {{ {statements} }}
+}}"
+        )
+    };
+    let good = with("let text = Mail.body.decode(body) report text, label: folder |> Mail.folder.decode", "");
+    let good = good.replace(" report", "\n report");
+    let phases = &model(&good).trains[0].phases;
+    let decoded: Vec<_> = phases[1].decoded.iter().map(|d| (&*d.report, &*d.column, d.axes)).collect();
+    assert_eq!(decoded, [("text", "words(body)", 0), ("label", "category(folder)", 0)]);
+    for (statements, code) in [
+        ("report text: Mail.body.decode(folder)", "E0534"),
+        ("report text: Mail.body.decode(transpose(body))", "E0534"),
+        ("report text: Mail.body.decode(size)", "E0534"),
+        ("report text: Mail.body.decode()", "E0534"),
+        ("report text: Mail.body.decode(body, body)", "E0534"),
+        ("report text: Mail.body.decode(\"spam\")", "E0534"),
+        ("report text: Mail.size.decode(folder)", "E0533"),
+        ("report text: Mail.decode(body)", "E0533"),
+        ("report text: Mail.body.decode(body) + 1", "E0253"),
+        ("report text: Mail.text.decode(body)", "E0507"),
+    ] {
+        refused(&with(statements, ""), code);
+    }
+    refused(&with("report size", "report text: Mail.body.decode(folder)\n"), "E0534");
+}

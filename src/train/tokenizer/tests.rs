@@ -40,6 +40,21 @@ fn ids_and_texts_are_those_of_python() {
     }
 }
 
+/// Where a file puts tokens around a text, the last of an empty one ends it, unless it only begins it.
+#[test]
+fn the_token_that_ends_a_text() {
+    for (name, tokenizer, expected) in fixtures() {
+        let cases = expected["cases"].as_array().expect("a list");
+        let empty = cases.iter().find(|c| c["text"] == "").expect("an empty text");
+        assert_eq!(tokenizer.end(), ids(&empty["ids"]).last().copied(), "{name}");
+    }
+    let text = std::fs::read_to_string(folder().join("fixtures/nnc_wordpiece.json")).expect("readable");
+    let mut file: Value = serde_json::from_str(&text).expect("JSON");
+    file["post_processor"]["single"].as_array_mut().expect("a template").pop();
+    let begins = Tokenizer::parse(file.to_string().as_bytes()).expect("a tokenizer");
+    assert_eq!((begins.encode("", true, None), begins.end()), (Ok(vec![2]), None));
+}
+
 /// A limit keeps the tokens around the text, and as many of its own as fit between them.
 #[test]
 fn rows_are_cut_between_their_special_tokens() {
