@@ -18,8 +18,8 @@ const GRADIENT: f64 = 1e-4;
 const WEIGHT: f64 = 1e-4;
 const LOSS: f64 = 1e-5;
 const FORWARD: f64 = 1e-5;
-/// Of losses over many steps, relative.
-const CURVE: f64 = 1e-3;
+/// Of losses over many steps, relative; they carry the rounding of all steps before.
+const CURVE: f64 = 1e-5;
 
 const DEFAULT: MachineOptions = MachineOptions {
     threads: 1,

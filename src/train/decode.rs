@@ -34,10 +34,9 @@ impl Decoder {
             Some((data, data.columns.iter().find(|c| c.name == report.column)?))
         };
         let found = phase.decoded.iter().filter_map(|report| Some((report, column(report)?)));
-        let decoder = |report: &DecodedReport, names| Decoder { report: report.report.clone(), axes: report.axes, names };
-        found
-            .map(|(report, (data, column))| Ok(decoder(report, Names::of(data, column, known)?)))
-            .collect()
+        let decoder =
+            |report: &DecodedReport, names| Decoder { report: report.report.clone(), axes: report.axes, names };
+        found.map(|(report, (data, column))| Ok(decoder(report, Names::of(data, column, known)?))).collect()
     }
 
     /// Replaces the ids in a row by their text.

@@ -1,8 +1,8 @@
 //! What a program asks of its data by name: sizes of vocabularies, ids of tokens and labels, and texts of ids.
 
 use super::{DataInfo, errors};
-use crate::ops::{DType, Extent};
 use crate::ops::dim::Dim;
+use crate::ops::{DType, Extent};
 use crate::sema::checker::Checker;
 use crate::sema::model::{Asked, Column, DataValue, Reading, TextUnit};
 use crate::sema::value::{Decoded, Value};
