@@ -290,7 +290,7 @@ train {{
         ("report text: Mail.body.decode(\"spam\")", "E0534"),
         ("report text: Mail.size.decode(folder)", "E0533"),
         ("report text: Mail.decode(body)", "E0533"),
-        ("report text: Mail.body.decode(body) + 1", "E0253"),
+        ("report text: Mail.body.decode(body) + 1", "E0203"),
         ("report text: Mail.text.decode(body)", "E0507"),
     ] {
         refused(&with(statements, ""), code);
