@@ -103,7 +103,7 @@ impl Checker {
         if self.micro() == Micro::Whole {
             return Ok(state.begun);
         }
-        let name: Rc<str> = join(&state.name, "before").into();
+        let name: Rc<str> = join(&state.name, "before");
         let origin = Origin { layer: None, span: state.declared };
         let kept = self.graph.emit.input(&name, InputRole::OptState, state.ty.clone(), origin);
         let before = self.unless_first("micro", state.begun, kept)?;

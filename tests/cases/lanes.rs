@@ -124,8 +124,8 @@ fn a_skipped_step_of_several_batches_leaves_the_state_before_it() {
 /// At the other steps nothing of the block is done.
 #[test]
 fn a_call_at_every_second_step_advances_then() {
-    let step = format!("minimize net.loss(tokens)\n    every 2 steps {{ report n: mean(net(tokens)) }}");
-    let fitted = counting(&"a".repeat(27), "epochs = 1", LANES, &step, "").fit().unwrap();
+    let step = "minimize net.loss(tokens)\n    every 2 steps { report n: mean(net(tokens)) }";
+    let fitted = counting(&"a".repeat(27), "epochs = 1", LANES, step, "").fit().unwrap();
     assert_eq!((mean(&fitted, 0, "train"), held(&fitted, "state(step).counter.n")), (1.5, 2.0));
 }
 

@@ -210,14 +210,6 @@ fn slices_of_a_long_product_stay_near() {
     assert_eq!(prime.launches().len(), 1, "{prime}");
 }
 
-/// Not all columns of the right side are near, but more than one block of them.
-#[test]
-fn blocks_of_columns_stay_near() {
-    let program = case(&[&[7, 512], &[512, 192]], |b, x| vec![dot(b, x[0], x[1], (1, 0), &[7, 192])]);
-    let groups: Vec<usize> = program.kernels.iter().flat_map(|k| k.grid.iter().map(|g| g.group)).collect();
-    assert!(groups.iter().any(|g| *g > 1), "{program}");
-}
-
 #[test]
 fn long_columns_of_a_left_side_become_rows() {
     let product = |k: usize| {

@@ -26,7 +26,7 @@ pub fn build(emitter: &mut Emitter, site: &Site) {
     let [b_axis, i, j, k_axis] = [batch, *m, columns, k].map(|n| emitter.b.axis(n));
     let (rows, cols) = tile_size(*m, columns, parts, site.target);
     emitter.b.grid(b_axis, 1, Role::Point);
-    let group = near_blocks(columns.div_ceil(cols), 4 * k * cols * parts);
+    let group = near_blocks(columns.div_ceil(cols), 4 * k * cols * parts, 4 * m * k);
     emitter.b.grouped_grid(j, cols, group, Role::Cols);
     emitter.b.grid(i, rows, Role::Rows);
 
@@ -53,10 +53,14 @@ pub fn build(emitter: &mut Emitter, site: &Site) {
     emitter.store_all(&stores);
 }
 
-/// How many blocks of columns are a group: points go along a row of the result through all of them before the next row, so that
-/// the left side is read once for a group, and what the epilogue reads and writes is contiguous.
-fn near_blocks(blocks: usize, bytes: usize) -> usize {
+/// How many blocks of columns, of so many bytes of the right side each, are a group: points go along a row of the result through all
+/// of them before the next row, so that the left side is read once for a group, and what the epilogue reads and writes is contiguous.
+/// Where the left side is small and the right one is not, a block is left when all rows have used it.
+fn near_blocks(blocks: usize, bytes: usize, left: usize) -> usize {
     let most = (NEAR / bytes.max(1)).clamp(1, blocks.max(1));
+    if most < blocks && left <= 2 * NEAR {
+        return 1;
+    }
     (1..=most).rev().find(|group| blocks.is_multiple_of(*group)).unwrap_or(1)
 }
 
@@ -149,4 +153,18 @@ pub fn tile_cost(rows: usize, vectors: usize) -> f64 {
     let loads = (rows + vectors) as f64 / 2.0 + vectors as f64 / 4.0;
     let lines = vectors as f64 * 2.0;
     products.max(loads).max(lines).max(4.0) + 0.2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_stay_near_and_divide_the_blocks() {
+        // The right side is near as a whole; four blocks of it are, of eight, of thirty and of seven; none is; there are none.
+        let far = 4 * NEAR;
+        let groups = [(8, NEAR / 8), (8, NEAR / 4), (30, NEAR / 4), (7, NEAR / 4), (8, far), (0, 0)];
+        assert_eq!(groups.map(|(blocks, bytes)| near_blocks(blocks, bytes, far)), [8, 4, 3, 1, 1, 1]);
+        assert_eq!([near_blocks(8, NEAR / 8, NEAR), near_blocks(8, NEAR / 4, NEAR)], [8, 1]);
+    }
 }
