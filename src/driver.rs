@@ -1,5 +1,6 @@
 //! A session: the only place that sequences the stages. It opens files, checks them, and gives any stage of any phase.
 
+mod ahead;
 pub mod bench;
 pub mod compile;
 mod each_pass;

@@ -16,7 +16,7 @@ use crate::ops::shape::{self, ShapeError};
 use crate::ops::{Extent, Op, Type};
 use crate::source::Span;
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// An SSA value; prints as `%7`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -84,7 +84,7 @@ pub struct Output {
 /// Where an instruction came from: the innermost layer instance (`stages.0.conv1`, empty at top level) and the text.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Origin {
-    pub layer: Option<Rc<str>>,
+    pub layer: Option<Arc<str>>,
     pub span: Span,
 }
 

@@ -6,7 +6,7 @@ use nnc::driver::run::{Run, Start};
 use nnc::sema::model::PhaseKind;
 use nnc::train::fit::phase_of;
 use nnc::train::metrics::Metrics;
-use nnc::train::phases::{Compile, PhaseRunner, Scalars, Sources};
+use nnc::train::phases::{PhaseRunner, Scalars, Sources};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -61,8 +61,7 @@ fn check_program(program: &Path) {
 fn check(run: &Run, kind: PhaseKind) {
     let phase = phase_of(run.train, kind).unwrap();
     let sources = Sources::open(run.model(), &run.program_folder()).unwrap();
-    let compile: Box<Compile> = Box::new(|p, sizes| run.compiler.compile(p, sizes));
-    let mut runner = PhaseRunner::new(phase, &sources, &compile).unwrap();
+    let mut runner = PhaseRunner::new(phase, &sources, &run.compiler).unwrap();
     let mut rows = vec![];
     runner.epoch(None).rows(0, &mut rows);
     let mut metrics = Metrics::default();

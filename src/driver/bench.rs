@@ -25,8 +25,7 @@ pub struct Timing {
 pub fn steps(run: &Run, warm_up: u64, seconds: f64) -> Result<Timing, Diagnostic> {
     let phase = phase_of(run.train, PhaseKind::Step).ok_or_else(|| crate::train::fit::errors::no_step(run.train))?;
     let sources = run.sources()?;
-    let compile = run.compiler.for_phases();
-    let mut runner = PhaseRunner::new(phase, &sources, &compile)?;
+    let mut runner = PhaseRunner::new(phase, &sources, &run.compiler)?;
     let mut rows = vec![];
     runner.epoch(None).rows(0, &mut rows);
     let scalars = |step| Scalars {

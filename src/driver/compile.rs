@@ -89,18 +89,12 @@ impl Compiler {
         self.backend.notes()
     }
 
-    /// Compiles a phase for these sizes.
-    pub fn compile(&self, phase: &Phase, sizes: &Sizes) -> Result<Executable, Diagnostic> {
-        if self.check_passes {
-            each_pass::check(phase, sizes.batch)?;
-        }
-        let graph = tensor(&phase.graph, &phase.bindings(sizes))?;
-        self.finish(optimized(graph)?)
+    pub fn backend(&self) -> Backend {
+        self.backend
     }
 
-    /// The same, as a function.
-    pub fn for_phases(&self) -> Box<Compile<'_>> {
-        Box::new(|phase, sizes| self.compile(phase, sizes))
+    pub fn checks_passes(&self) -> bool {
+        self.check_passes
     }
 
     /// Compiles the graph that computes the first values of the parameters.
@@ -116,9 +110,28 @@ impl Compiler {
     }
 
     fn finish(&self, graph: Graph) -> Result<Executable, Diagnostic> {
-        let compiled = generate(&plan(&graph, &self.backend)?, &self.backend)?;
+        self.executable(generate(&plan(&graph, &self.backend)?, &self.backend)?)
+    }
+
+    /// Binds code to the run's state and threads.
+    pub fn executable(&self, compiled: Compiled) -> Result<Executable, Diagnostic> {
         Executable::new(compiled, self.pool.clone(), &mut self.state.borrow_mut(), self.run)
     }
+}
+
+impl Compile for Compiler {
+    fn compile(&self, phase: &Phase, sizes: &Sizes) -> Result<Executable, Diagnostic> {
+        if self.check_passes {
+            each_pass::check(phase, sizes.batch)?;
+        }
+        self.executable(compiled(phase, sizes, &self.backend)?)
+    }
+}
+
+/// The machine code of a phase for these sizes.
+pub fn compiled(phase: &Phase, sizes: &Sizes, backend: &Backend) -> Result<Compiled, Diagnostic> {
+    let graph = optimized(tensor(&phase.graph, &phase.bindings(sizes))?)?;
+    generate(&plan(&graph, backend)?, backend)
 }
 
 /// Gives each update of the init graph the state that it fills: an input which nothing reads.

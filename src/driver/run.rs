@@ -1,6 +1,7 @@
 //! Runs of a program: state, data and executables put together for `train`, `eval` and `predict`.
 
 use super::Session;
+use super::ahead;
 use super::compile::{Compiler, MachineOptions};
 use crate::diag::{Code, Diagnostic};
 use crate::runtime::StateStore;
@@ -12,7 +13,7 @@ use crate::train::decode::Decoder;
 use crate::train::fit::{Ended, Fit, Scores, phase_of, run_all};
 use crate::train::folder::{RunFolder, stem};
 use crate::train::known::Known;
-use crate::train::phases::{PhaseRunner, Scalars, Sources, set_scalars};
+use crate::train::phases::{Compile, PhaseRunner, Scalars, Sources, set_scalars};
 use crate::train::vocabulary::Fitted;
 use crate::train::{interrupt, predict, state, weights};
 use std::cell::RefCell;
@@ -186,9 +187,8 @@ impl<'s> Run<'s> {
 
     /// What can be known of all phases before anything is written: their splits, and their batches.
     fn check_data(&self, sources: &Sources) -> Result<(), Diagnostic> {
-        let compile = self.compiler.for_phases();
         let mut phases = self.train.phases.iter().filter(|p| p.kind != PhaseKind::Predict);
-        phases.try_for_each(|phase| PhaseRunner::new(phase, sources, &compile).map(drop))
+        phases.try_for_each(|phase| PhaseRunner::new(phase, sources, &self.compiler).map(drop))
     }
 
     fn say_left_out(&self, sources: &Sources) {
@@ -213,17 +213,18 @@ impl<'s> Run<'s> {
         }
         note(format_args!("run {}", self.folder().display()));
         self.say_left_out(&sources);
-        let compile = self.compiler.for_phases();
-        let model = &session.model;
         let progress = self.progress.clone();
-        let mut fit = Fit::new(model, self.train, self.state(), &self.folder, &sources, &compile, progress)?;
-        fit.stop = stop;
-        fit.json = self.json;
-        fit.after_first_step = Some(Box::new(move || {
-            note(format_args!("first step after {:.3} s", started.elapsed().as_secs_f64()));
-        }));
-        let ended = fit.run()?;
-        Ok((ended, fit.scores))
+        ahead::with(&self.compiler, &self.train.phases, |compile| {
+            let mut fit =
+                Fit::new(&session.model, self.train, self.state(), &self.folder, &sources, compile, progress)?;
+            fit.stop = stop;
+            fit.json = self.json;
+            fit.after_first_step = Some(Box::new(move || {
+                note(format_args!("first step after {:.3} s", started.elapsed().as_secs_f64()));
+            }));
+            let ended = fit.run()?;
+            Ok((ended, fit.scores))
+        })
     }
 
     /// Runs every phase of a kind over its split; returns titles and metrics.
@@ -233,14 +234,14 @@ impl<'s> Run<'s> {
             return Err(errors::no_phase(self.train, kind));
         }
         let sources = self.sources()?;
-        let compile = self.compiler.for_phases();
-        let mut results = vec![];
-        for phase in phases {
-            let mut runner = PhaseRunner::new(phase, &sources, &compile)?;
+        let score = |phase: &Phase, compile: &dyn Compile| {
+            let mut runner = PhaseRunner::new(phase, &sources, compile)?;
             let title = phase.title.clone().unwrap_or_else(|| phase_name(kind).into());
-            results.push((title, run_all(&mut runner, self.scalars())?));
-        }
-        Ok(results)
+            Ok((title, run_all(&mut runner, self.scalars())?))
+        };
+        ahead::with(&self.compiler, &self.train.phases, |compile| {
+            phases.into_iter().map(|phase| score(phase, compile)).collect()
+        })
     }
 
     /// Runs `predict` over another source; `print` gets one JSON object a row.
@@ -260,10 +261,12 @@ impl<'s> Run<'s> {
         let known = Known::new(&fitted, &folder);
         let decoders = Decoder::all(phase, &self.session.model.data, &known)?;
         let set = DataSet::open_columns(data, path, &columns, &known)?;
-        let compile = self.compiler.for_phases();
-        predict::run(phase, data, &set, part, &compile, self.scalars(), &|mut row| {
+        let print = |mut row| {
             decoders.iter().for_each(|d| d.apply(&mut row));
             print(row);
+        };
+        ahead::with(&self.compiler, &self.train.phases, |compile| {
+            predict::run(phase, data, &set, part, compile, self.scalars(), &print)
         })
     }
 

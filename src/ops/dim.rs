@@ -17,12 +17,12 @@ pub use poly::gcd;
 use super::Extent;
 use poly::{Atom, Poly};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A symbol: an opaque positive integer. `id` makes it unique, `name` is what the user wrote (`B`).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Symbol {
-    pub name: Rc<str>,
+    pub name: Arc<str>,
     pub id: u32,
 }
 
@@ -38,7 +38,7 @@ pub enum Dim {
 
 /// A polynomial that is not a constant.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Term(Rc<Poly>);
+pub struct Term(Arc<Poly>);
 
 /// Values of symbols.
 pub type Bindings = HashMap<Symbol, i64>;
@@ -53,7 +53,7 @@ impl From<Option<Poly>> for Dim {
     fn from(poly: Option<Poly>) -> Self {
         match poly {
             None => Dim::Overflow,
-            Some(p) => p.as_constant().map_or_else(|| Dim::Term(Term(Rc::new(p))), Dim::Const),
+            Some(p) => p.as_constant().map_or_else(|| Dim::Term(Term(Arc::new(p))), Dim::Const),
         }
     }
 }

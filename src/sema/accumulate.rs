@@ -10,7 +10,7 @@ use super::optimizer::Target;
 use super::value::Value;
 use crate::ops::{Binary, Compare, DType};
 use crate::tensor::{self, InputRole};
-use std::rc::Rc;
+use std::sync::Arc;
 
 impl Checker {
     /// The part of a step that the graph under construction is.
@@ -44,7 +44,7 @@ impl Checker {
     }
 
     /// The sum of the earlier batches of this step and this value, which becomes the new sum.
-    fn add_up(&mut self, name: Rc<str>, value: tensor::Value) -> Checked<tensor::Value> {
+    fn add_up(&mut self, name: Arc<str>, value: tensor::Value) -> Checked<tensor::Value> {
         let ty = self.graph.emit.ty(value).clone();
         let origin = self.graph.emit.origin.clone();
         let old = self.graph.emit.graph.input(&*name, InputRole::OptState, ty, origin);

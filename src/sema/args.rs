@@ -5,11 +5,11 @@ use super::defs::{did_you_mean, suggest};
 use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// An argument as given; a constructor's are not evaluated before they have found their parameter.
 pub struct Given<A> {
-    pub label: Option<(Rc<str>, Span)>,
+    pub label: Option<(Arc<str>, Span)>,
     pub span: Span,
     pub what: A,
 }

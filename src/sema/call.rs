@@ -12,6 +12,7 @@ use crate::ops::DType;
 use crate::source::Span;
 use crate::syntax::ast::{self, Expr, ExprKind};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Built-ins that wait for their shape when called with options only: `normal(std: 0.02)` as an initializer.
 const SHAPE_LATER: [&str; 6] = ["normal", "uniform", "truncated_normal", "zeros", "ones", "full"];
@@ -114,7 +115,7 @@ impl Checker {
         }
     }
 
-    fn call_builtin(&mut self, name: &Rc<str>, args: Vec<CallArg>, span: Span) -> Value {
+    fn call_builtin(&mut self, name: &Arc<str>, args: Vec<CallArg>, span: Span) -> Value {
         if args.iter().any(|a| a.value.is_error()) {
             return Value::Error;
         }

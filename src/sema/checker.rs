@@ -17,20 +17,21 @@ use crate::source::Span;
 use crate::tensor;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// A graph under construction with the present value of each named tensor in it.
 pub struct GraphState {
     pub emit: Emit,
     /// Present value of each param, buffer and optimizer state that this graph has read or changed.
-    pub current: HashMap<Rc<str>, tensor::Value>,
+    pub current: HashMap<Arc<str>, tensor::Value>,
     /// What has changed, in order of the first change.
-    pub updated: Vec<Rc<str>>,
+    pub updated: Vec<Arc<str>>,
     /// States of the root call under elaboration.
     pub memories: Vec<Memory>,
     /// Calls and scans that are open.
     pub open_calls: usize,
     /// The stream of lanes in which states go on from batch to batch, and those of them that were used.
-    pub stream: Option<Rc<str>>,
+    pub stream: Option<Arc<str>>,
     pub lane_states: Vec<LaneState>,
     pub kind: GraphKind,
 }
@@ -58,7 +59,7 @@ impl GraphState {
         }
     }
 
-    pub fn set(&mut self, path: &Rc<str>, value: tensor::Value) {
+    pub fn set(&mut self, path: &Arc<str>, value: tensor::Value) {
         if !self.updated.contains(path) {
             self.updated.push(path.clone());
         }
@@ -68,7 +69,7 @@ impl GraphState {
 
 /// An open call: for the recursion guard, and to show a library's error at the user's call.
 pub struct CallSite {
-    pub name: Rc<str>,
+    pub name: Arc<str>,
     /// Where the function stands: its identity.
     pub function: Span,
     pub owner: Option<InstanceId>,
@@ -86,7 +87,7 @@ pub struct Checker {
     pub instances: Vec<Instance>,
     pub params: Vec<ParamInfo>,
     /// Values of top-level `let`s that were looked up.
-    pub lets: HashMap<Rc<str>, Value>,
+    pub lets: HashMap<Arc<str>, Value>,
     /// Functions whose body was elaborated at least once, by their span.
     pub entered: HashSet<Span>,
     pub overrides: Vec<Override>,

@@ -11,9 +11,10 @@ use crate::source::Span;
 use crate::syntax::ast::{self, Vjp};
 use crate::tensor::{self, Graph, InputRole, Origin, OutputRole};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// The tensor arguments of a composite call, in order: name and node in the caller's graph.
-type Arguments = Vec<(Rc<str>, tensor::Value)>;
+type Arguments = Vec<(Arc<str>, tensor::Value)>;
 
 impl Checker {
     /// The arguments are the locals of the present frame; compile-time values are simply seen by the regions.
@@ -26,7 +27,7 @@ impl Checker {
             .filter_map(|l| if let Value::Tensor(x) = l.value { Some((l.name.clone(), x)) } else { None })
             .collect();
         let types: Vec<Type<Dim>> = args.iter().map(|(_, x)| self.graph.emit.ty(*x).clone()).collect();
-        let names: Vec<Rc<str>> = args.iter().map(|(n, _)| n.clone()).collect();
+        let names: Vec<Arc<str>> = args.iter().map(|(n, _)| n.clone()).collect();
         let nodes: Vec<tensor::Value> = args.iter().map(|(_, x)| *x).collect();
         let (body, value) = self.region(&f.name.text, &names, &types, Some(&nodes), |c| c.eval_body(f));
         let Some(layout) = Layout::of(&value) else {
@@ -54,7 +55,7 @@ impl Checker {
     fn region(
         &mut self,
         name: &str,
-        names: &[Rc<str>],
+        names: &[Arc<str>],
         types: &[Type<Dim>],
         args: Option<&[tensor::Value]>,
         f: impl FnOnce(&mut Self) -> Value,
@@ -64,7 +65,7 @@ impl Checker {
         state.emit.ranges = self.graph.emit.ranges.clone();
         let graph = &mut state.emit.graph;
         let input =
-            |(name, ty): (&Rc<str>, &Type<Dim>)| graph.input(&**name, InputRole::Arg, ty.clone(), Origin::default());
+            |(name, ty): (&Arc<str>, &Type<Dim>)| graph.input(&**name, InputRole::Arg, ty.clone(), Origin::default());
         let inputs: Vec<tensor::Value> = names.iter().zip(types).map(input).collect();
         if let Some(args) = args {
             state.emit.ragged = self.graph.emit.ragged_in_region(args, &inputs);
@@ -85,14 +86,14 @@ impl Checker {
         &mut self,
         f: &ast::Function,
         vjp: &Vjp,
-        args: (&[Rc<str>], &[Type<Dim>]),
+        args: (&[Arc<str>], &[Type<Dim>]),
         results: &[Type<Dim>],
     ) -> Option<Graph<Dim>> {
         if vjp.names.len() != 2 * results.len() {
             self.report(vjp_names(vjp, results.len()));
             return None;
         }
-        let names: Vec<Rc<str>> = args.0.iter().cloned().chain(vjp.names.iter().map(|n| n.text.clone())).collect();
+        let names: Vec<Arc<str>> = args.0.iter().cloned().chain(vjp.names.iter().map(|n| n.text.clone())).collect();
         // A bool or integer result has no adjoint of its own kind; it is given zeros of its type.
         let types: Vec<Type<Dim>> = [args.1, results, results].concat();
         let (mut graph, value) = self.region(&f.name.text, &names, &types, None, |c| c.eval_block(&vjp.body));
@@ -118,7 +119,7 @@ impl Checker {
 /// The tensors of a result and how they are put together.
 struct Layout {
     /// `None`: a bare tensor.
-    names: Option<Vec<Rc<str>>>,
+    names: Option<Vec<Arc<str>>>,
     nodes: Vec<tensor::Value>,
 }
 

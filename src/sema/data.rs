@@ -22,11 +22,12 @@ use columns::Field;
 pub use lengths::{BatchLength, Sequences};
 pub use source::{Holds, Source};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// What `raw` gives while a field is elaborated.
 #[derive(Clone, Debug)]
 pub struct Raw {
-    data: Rc<str>,
+    data: Arc<str>,
     /// i32[B]: the rows of the batch.
     rows: tensor::Value,
     /// Number of rows of the batch, and of the whole columns.
@@ -45,7 +46,7 @@ pub struct DataInfo {
     fields: Vec<Field>,
     reads: Vec<columns::Read>,
     /// Fields whose declaration is wrong: using them is not another error.
-    broken_fields: Vec<Rc<str>>,
+    broken_fields: Vec<Arc<str>>,
     /// A split could not be read: it may be the one that is missed elsewhere.
     pub broken_splits: bool,
     /// A line could not be read: what is missing may stand there.
@@ -259,7 +260,7 @@ impl Checker {
 
     /// The input for a column, made on first use.
     fn column_input(&mut self, raw: &Raw, column: &Column, role: InputRole, ty: Type<Dim>) -> tensor::Value {
-        let path: Rc<str> = format!("{}.{}", raw.data, column.name).into();
+        let path: Arc<str> = format!("{}.{}", raw.data, column.name).into();
         if let Some(&node) = self.graph.current.get(&path) {
             return node;
         }

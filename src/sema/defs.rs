@@ -6,6 +6,7 @@ use crate::source::{FileId, Span};
 use crate::syntax::ast;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// A named definition of a file.
 #[derive(Clone, Debug)]
@@ -44,8 +45,8 @@ const ITEM_WORDS: [&str; 7] = ["layer", "model", "data", "optimizer", "schedule"
 #[derive(Default)]
 pub struct Defs {
     user_file: FileId,
-    user: HashMap<Rc<str>, Def>,
-    library: HashMap<Rc<str>, Def>,
+    user: HashMap<Arc<str>, Def>,
+    library: HashMap<Arc<str>, Def>,
 }
 
 impl Defs {

@@ -33,7 +33,7 @@ use crate::ops::dim::{Dim, Symbol};
 use crate::ops::{Binary, DType, Extent, Literal, Op, Type, shape};
 use crate::tensor::{Graph, InputRole, Origin, Value as Node};
 use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A result, or the one diagnostic that says why there is none.
 pub type Checked<T> = Result<T, Box<Diagnostic>>;
@@ -45,7 +45,7 @@ pub struct Emit {
     /// Where the instructions appended next come from.
     pub origin: Origin,
     /// The i32 scalar inputs made so far: `step`, `total`, `seed`, …
-    pub scalars: HashMap<Rc<str>, Node>,
+    pub scalars: HashMap<Arc<str>, Node>,
     /// Batches that make one step.
     pub batches: u64,
     /// What `where T in 2..=128` says of dimensions; all others are at least 1.
@@ -59,7 +59,7 @@ pub struct Emit {
     /// Means over what takes part, as numbers, each with its divisor: 0 where nothing did.
     pub shares: Vec<(Node, Node)>,
     /// How many random draws each layer instance has made.
-    draws: HashMap<Rc<str>, u64>,
+    draws: HashMap<Arc<str>, u64>,
 }
 
 impl Emit {

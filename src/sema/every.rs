@@ -11,7 +11,7 @@ use crate::source::Span;
 use crate::syntax::ast;
 use crate::tensor;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 impl Checker {
     /// The body is computed at each step; at the other steps its updates are dropped and its reports weigh nothing.
@@ -37,7 +37,13 @@ impl Checker {
     }
 
     /// What the block did holds only where `step % n == 0`.
-    fn restrict(&mut self, before: &HashMap<Rc<str>, tensor::Value>, from: &Counts, n: i64, span: Span) -> Checked<()> {
+    fn restrict(
+        &mut self,
+        before: &HashMap<Arc<str>, tensor::Value>,
+        from: &Counts,
+        n: i64,
+        span: Span,
+    ) -> Checked<()> {
         let step = Value::Tensor(self.graph.emit.scalar("step"));
         let emit = self.emit(span);
         let rest = emit.binary(Binary::Rem, &step, &Value::int(n))?;

@@ -8,7 +8,7 @@ use crate::ops::Extent;
 use crate::ops::dim::Dim;
 use crate::source::Span;
 use crate::syntax::ast::{self, Expr, ExprKind};
-use std::rc::Rc;
+use std::sync::Arc;
 
 impl Checker {
     /// Expressions nest as deeply as the text does (a chain of a thousand sums), so the stack grows with them.
@@ -308,7 +308,7 @@ fn stray_tuple(span: Span) -> Diagnostic {
         .help("name the parts to make a record: `(a: x, b: y)`")
 }
 
-fn no_record_field(name: &ast::Name, fields: &[(Rc<str>, Value)]) -> Diagnostic {
+fn no_record_field(name: &ast::Name, fields: &[(Arc<str>, Value)]) -> Diagnostic {
     let names: Vec<&str> = fields.iter().map(|(n, _)| &**n).collect();
     let diag = Diagnostic::error(Code(110), format!("the record has no field `{}`", name.text))
         .label(name.span, "not a field")

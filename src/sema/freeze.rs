@@ -13,12 +13,12 @@ use crate::ops::{Binary, DType};
 use crate::source::Span;
 use crate::syntax::ast::{Clause, Directive, Expr, ExprKind};
 use crate::tensor::{self, is_within};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// What lies below `prefix` learns from epoch or step `until` on; never, where there is no limit.
 #[derive(Clone, Debug)]
 pub struct Freeze {
-    pub prefix: Rc<str>,
+    pub prefix: Arc<str>,
     pub until: Option<(u64, Unit)>,
     pub span: Span,
 }
@@ -49,7 +49,7 @@ impl Checker {
         }
     }
 
-    fn frozen_paths(&mut self, target: &Expr) -> Vec<Rc<str>> {
+    fn frozen_paths(&mut self, target: &Expr) -> Vec<Arc<str>> {
         let value = self.eval(target);
         let mut found = vec![];
         if !value.is_error() && !self.collect_paths(&value, &mut found) {

@@ -11,6 +11,7 @@ use crate::source::Span;
 use crate::syntax::ast;
 use crate::tensor::Origin;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Deepest nesting of calls.
 const MAX_DEPTH: usize = 60;
@@ -53,7 +54,7 @@ impl Checker {
     }
 
     /// `Dense.forward`, or the plain name.
-    fn function_name(&self, f: &ast::Function, owner: &Owner) -> Rc<str> {
+    fn function_name(&self, f: &ast::Function, owner: &Owner) -> Arc<str> {
         match owner {
             Owner::None => f.name.text.clone(),
             Owner::Instance(id) => {

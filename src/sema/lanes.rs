@@ -15,14 +15,14 @@ use crate::source::Span;
 use crate::syntax::ast::{self, TypedMember};
 use crate::tensor::{InputRole, Origin, Value as Node};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A state that goes on from batch to batch in the graph under construction.
 #[derive(Clone)]
 pub struct LaneState {
-    path: Rc<str>,
+    path: Arc<str>,
     /// Its name between batches.
-    name: Rc<str>,
+    name: Arc<str>,
     ty: Type<Dim>,
     /// What it holds when the batch begins.
     begun: Node,
@@ -33,7 +33,12 @@ pub struct LaneState {
 
 impl Checker {
     /// The name of the stream of a phase over lanes; `None` where states do not go on from batch to batch.
-    pub(super) fn stream(&mut self, word: &ast::Name, kind: PhaseKind, pipeline: Option<&Pipeline>) -> Option<Rc<str>> {
+    pub(super) fn stream(
+        &mut self,
+        word: &ast::Name,
+        kind: PhaseKind,
+        pipeline: Option<&Pipeline>,
+    ) -> Option<Arc<str>> {
         if kind == PhaseKind::Predict || !pipeline?.lanes {
             return None;
         }
@@ -47,7 +52,7 @@ impl Checker {
     /// the first batch of a pass, its first value.
     pub(super) fn begin_state(
         &mut self,
-        path: &Rc<str>,
+        path: &Arc<str>,
         ty: &Type<Dim>,
         first: Node,
         m: &TypedMember,
@@ -60,7 +65,7 @@ impl Checker {
             self.report(diag);
             return None;
         }
-        let name: Rc<str> = between_batches(&stream, path).into();
+        let name: Arc<str> = between_batches(&stream, path).into();
         let layer = self.graph.emit.origin.layer.clone();
         let origin = Origin { layer, span: m.name.span };
         let left = self.graph.emit.input(&name, InputRole::Buffer, ty.clone(), origin);
@@ -72,7 +77,7 @@ impl Checker {
     }
 
     /// What a state holds when its root call ends is there in the next batch.
-    pub(super) fn leave_state(&mut self, path: &Rc<str>, last: Node) {
+    pub(super) fn leave_state(&mut self, path: &Arc<str>, last: Node) {
         if let Some(name) = self.graph.lane_states.iter().find(|s| s.path == *path).map(|s| s.name.clone()) {
             self.graph.set(&name, last);
         }
@@ -93,7 +98,7 @@ impl Checker {
     }
 
     /// What the states held when the step began, by their names between batches.
-    pub(super) fn before_step(&mut self) -> Checked<HashMap<Rc<str>, Node>> {
+    pub(super) fn before_step(&mut self) -> Checked<HashMap<Arc<str>, Node>> {
         let states = self.graph.lane_states.clone();
         states.iter().map(|s| Ok((s.name.clone(), self.held_before_step(s)?))).collect()
     }
@@ -103,7 +108,7 @@ impl Checker {
         if self.micro() == Micro::Whole {
             return Ok(state.begun);
         }
-        let name: Rc<str> = join(&state.name, "before");
+        let name: Arc<str> = join(&state.name, "before");
         let origin = Origin { layer: None, span: state.declared };
         let kept = self.graph.emit.input(&name, InputRole::OptState, state.ty.clone(), origin);
         let before = self.unless_first("micro", state.begun, kept)?;

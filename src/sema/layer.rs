@@ -13,33 +13,34 @@ use crate::ops::dim::Dim;
 use crate::source::Span;
 use crate::syntax::ast::{self, Expr, Member, TypedMember};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Where a constructor call puts its instance.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// Name of the `let` that holds the root.
-    pub root: Rc<str>,
+    pub root: Arc<str>,
     /// Path below the root; empty for the root itself.
-    pub path: Rc<str>,
+    pub path: Arc<str>,
 }
 
 pub struct Instance {
     pub def: Rc<ast::BlockItem>,
-    pub root: Rc<str>,
+    pub root: Arc<str>,
     /// The path in parameter names: below the root, with the root's name where there are several roots.
-    pub path: Rc<str>,
+    pub path: Arc<str>,
     pub(super) place: Place,
-    pub args: Vec<(Rc<str>, Value)>,
+    pub args: Vec<(Arc<str>, Value)>,
     /// Capitals in types and arguments of members.
-    pub dim_names: Vec<Rc<str>>,
-    pub dims: Vec<(Rc<str>, BoundDim)>,
+    pub dim_names: Vec<Arc<str>>,
+    pub dims: Vec<(Arc<str>, BoundDim)>,
     pub(super) members: Vec<(ast::Name, Held)>,
     /// Members whose dimensions are not known yet.
     pub(super) pending: Vec<Member>,
     /// Conditions of the `where` whose dimensions are not known yet.
     pub(super) facts: Vec<Expr>,
     /// Where the constructor's arguments stand.
-    pub(super) given: Vec<(Rc<str>, Span)>,
+    pub(super) given: Vec<(Arc<str>, Span)>,
     /// Types of the first result of `forward`, or of another function where nothing has called that.
     pub results: Vec<Type<Dim>>,
     has_forward: bool,
@@ -207,12 +208,12 @@ impl Checker {
     }
 
     /// Capitals that members use, in order: the instance's own dimensions.
-    fn instance_dims(&self, block: &ast::BlockItem) -> Vec<Rc<str>> {
+    fn instance_dims(&self, block: &ast::BlockItem) -> Vec<Arc<str>> {
         let mut names = vec![];
         block.members.iter().for_each(|m| member_capitals(m, &mut names));
         block.constraints.iter().for_each(|c| collect_capitals(c, &mut names));
         names.retain(|n| self.defs.get(&n.text, n.span.file).is_none());
-        let mut found: Vec<Rc<str>> = vec![];
+        let mut found: Vec<Arc<str>> = vec![];
         for name in names {
             if !found.contains(&name.text) {
                 found.push(name.text);
@@ -271,7 +272,7 @@ enum Source<'a> {
     Expr(&'a Expr),
 }
 
-pub fn join(path: &str, step: &str) -> Rc<str> {
+pub fn join(path: &str, step: &str) -> Arc<str> {
     match (path, step) {
         ("", step) => step.into(),
         (path, "") => path.into(),

@@ -16,15 +16,15 @@ use crate::ops::{DType, Extent, Op, Type};
 use crate::source::Span;
 use crate::syntax::ast::{self, DimExpr, TypeKind, TypedMember};
 use crate::tensor::{Value as Node, is_within};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A state of the root call under elaboration. Its present value is among the graph's named tensors.
 #[derive(Clone)]
 pub struct Memory {
-    pub path: Rc<str>,
+    pub path: Arc<str>,
     pub ty: Type<Dim>,
     /// The dimensions of the call that touched it first.
-    dims: Vec<(Rc<str>, BoundDim)>,
+    dims: Vec<(Arc<str>, BoundDim)>,
     /// What the root call begins with, outside of all loops.
     pub first: Node,
 }
@@ -46,7 +46,7 @@ impl Checker {
     }
 
     /// The named tensors that a body of a loop may change, in a fixed order.
-    pub fn changeable(&self) -> Vec<Rc<str>> {
+    pub fn changeable(&self) -> Vec<Arc<str>> {
         let buffers = self.params.iter().filter(|p| p.kind == ParamKind::Buffer).map(|p| &p.path);
         let states = self.graph.memories.iter().map(|m| &m.path);
         buffers.chain(states).filter(|path| self.graph.current.contains_key(*path)).cloned().collect()
@@ -70,7 +70,7 @@ impl Checker {
     }
 
     /// The path of a state that has a value; `None` after an error.
-    fn memory(&mut self, id: InstanceId, m: &TypedMember, at: Span) -> Option<Rc<str>> {
+    fn memory(&mut self, id: InstanceId, m: &TypedMember, at: Span) -> Option<Arc<str>> {
         let path = join(&self.instances[id.0 as usize].path, &m.name.text);
         if self.graph.kind != GraphKind::Phase {
             self.report(state_out_of_reach(at, &path));
@@ -86,7 +86,7 @@ impl Checker {
     }
 
     /// A method that touches a state has the dimensions with which it began.
-    fn agrees(&mut self, id: InstanceId, m: &TypedMember, dims: &[(Rc<str>, BoundDim)]) -> bool {
+    fn agrees(&mut self, id: InstanceId, m: &TypedMember, dims: &[(Arc<str>, BoundDim)]) -> bool {
         if self.owner().instance() != Some(id) {
             return true;
         }
@@ -100,7 +100,7 @@ impl Checker {
     }
 
     /// Gives a state its first value, before all loops.
-    fn begin_memory(&mut self, id: InstanceId, m: &TypedMember, path: Rc<str>, at: Span) -> Option<Rc<str>> {
+    fn begin_memory(&mut self, id: InstanceId, m: &TypedMember, path: Arc<str>, at: Span) -> Option<Arc<str>> {
         let own = self.owner().instance() == Some(id);
         let dims = self.memory_dims(id, m, own, at)?;
         let mut frame = Frame::new(Owner::Instance(id));
@@ -128,7 +128,7 @@ impl Checker {
         m: &TypedMember,
         own: bool,
         at: Span,
-    ) -> Option<Vec<(Rc<str>, BoundDim)>> {
+    ) -> Option<Vec<(Arc<str>, BoundDim)>> {
         let mut names = vec![];
         if let TypeKind::Named { shape: Some(dims), .. } = &m.ty.kind {
             for dim in dims {
@@ -141,7 +141,7 @@ impl Checker {
         names.retain(|n| {
             self.instances[id.0 as usize].dim(&n.text).is_none() && self.defs.get(&n.text, n.span.file).is_none()
         });
-        let mut dims: Vec<(Rc<str>, BoundDim)> = vec![];
+        let mut dims: Vec<(Arc<str>, BoundDim)> = vec![];
         for name in names {
             match self.frame().dim(&name.text).filter(|_| own).cloned() {
                 Some(bound) if !dims.iter().any(|(n, _)| *n == name.text) => dims.push((name.text, bound)),
@@ -173,7 +173,7 @@ impl Checker {
         };
         let Value::Tensor(parents) = self.settle(parents.map(Value::Tensor)) else { return Value::Error };
         let prefix = self.instances[id.0 as usize].path.clone();
-        let paths: Vec<Rc<str>> =
+        let paths: Vec<Arc<str>> =
             self.graph.memories.iter().map(|m| m.path.clone()).filter(|path| is_within(path, &prefix)).collect();
         if paths.is_empty() && self.declares_memory(id) {
             return self.report(nothing_to_reorder(span, &prefix));

@@ -15,18 +15,19 @@ use crate::syntax::ast::{self, BlockItem, Expr, ExprKind, Member, Minimize, Type
 use crate::tensor::{self, Graph, Origin, OutputRole, is_within};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// An optimizer with the name under which its state is kept.
 #[derive(Clone, Debug)]
 pub struct Choice {
     pub object: Rc<Object>,
-    pub prefix: Rc<str>,
+    pub prefix: Arc<str>,
 }
 
 /// One parameter with its gradient.
 pub(super) struct Target {
     index: usize,
-    pub path: Rc<str>,
+    pub path: Arc<str>,
     old: tensor::Value,
     pub gradient: tensor::Value,
 }
@@ -56,7 +57,7 @@ impl Checker {
             None => self.rows_weight(),
         };
         let Some(loss) = self.loss(&m.loss) else { return };
-        let prefixes: Vec<Rc<str>> = m.over.iter().flat_map(|p| self.target_paths(p)).collect();
+        let prefixes: Vec<Arc<str>> = m.over.iter().flat_map(|p| self.target_paths(p)).collect();
         if !m.over.is_empty() && prefixes.is_empty() {
             return;
         }
@@ -206,7 +207,7 @@ impl Checker {
     }
 
     /// Path prefixes of the parameters of an instance, or of a list of instances.
-    pub fn target_paths(&mut self, path: &ast::Path) -> Vec<Rc<str>> {
+    pub fn target_paths(&mut self, path: &ast::Path) -> Vec<Arc<str>> {
         let value = self.eval(&path_expr(path));
         let mut found = vec![];
         if !value.is_error() && !self.collect_paths(&value, &mut found) {
@@ -215,7 +216,7 @@ impl Checker {
         found
     }
 
-    pub(super) fn collect_paths(&self, value: &Value, found: &mut Vec<Rc<str>>) -> bool {
+    pub(super) fn collect_paths(&self, value: &Value, found: &mut Vec<Arc<str>>) -> bool {
         match value {
             Value::Instance(id) => {
                 found.push(self.instances[id.0 as usize].path.clone());
@@ -227,7 +228,7 @@ impl Checker {
     }
 
     /// Trainable parameters below the prefixes (all, if there are none) that the loss depends on.
-    fn reached_params(&self, loss: tensor::Value, prefixes: &[Rc<str>]) -> Vec<usize> {
+    fn reached_params(&self, loss: tensor::Value, prefixes: &[Arc<str>]) -> Vec<usize> {
         let trainable = |p: &ParamInfo| {
             p.kind == ParamKind::Trainable && (prefixes.is_empty() || prefixes.iter().any(|q| is_within(&p.path, q)))
         };
@@ -246,7 +247,7 @@ impl Checker {
         if wanted.is_empty() {
             return vec![];
         }
-        let paths: Vec<Rc<str>> = wanted.iter().map(|&i| self.params[i].path.clone()).collect();
+        let paths: Vec<Arc<str>> = wanted.iter().map(|&i| self.params[i].path.clone()).collect();
         let old: Vec<tensor::Value> = paths.iter().map(|p| self.graph.current[p]).collect();
         let types: Vec<Type<Dim>> = old.iter().map(|&x| self.graph.emit.ty(x).clone()).collect();
         let args = std::iter::once(loss).chain(old.iter().copied()).collect();
@@ -297,9 +298,9 @@ impl Checker {
 
     /// Where `good` is false, everything that changed since `before` keeps its old value, but for the sums over the batches
     /// of one step.
-    pub fn guard(&mut self, before: &HashMap<Rc<str>, tensor::Value>, good: tensor::Value) {
-        let outlives = |path: &&Rc<str>| self.find_state(path).is_some() || self.begun_with(path).is_some();
-        let updated: Vec<Rc<str>> = self.graph.updated.iter().filter(outlives).cloned().collect();
+    pub fn guard(&mut self, before: &HashMap<Arc<str>, tensor::Value>, good: tensor::Value) {
+        let outlives = |path: &&Arc<str>| self.find_state(path).is_some() || self.begun_with(path).is_some();
+        let updated: Vec<Arc<str>> = self.graph.updated.iter().filter(outlives).cloned().collect();
         for path in updated {
             let new = self.graph.current[&path];
             let old = before.get(&path).copied().or_else(|| self.begun_with(&path)).or_else(|| self.input_of(&path));
@@ -362,7 +363,7 @@ impl Checker {
 }
 
 /// The loss is called `loss`; with `over` it has the name of what it trains.
-fn loss_name(m: &Minimize) -> Rc<str> {
+fn loss_name(m: &Minimize) -> Arc<str> {
     match m.over.first().and_then(|p| p.names.last()) {
         Some(last) => format!("{}_loss", last.text).into(),
         None => "loss".into(),

@@ -10,15 +10,15 @@ use crate::sema::model::ParamKind;
 use crate::source::Span;
 use crate::syntax::ast::{self, DimExpr, TypeExpr, TypeKind, TypedMember};
 use crate::tensor::{self, Origin};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A named tensor that outlives a step.
 pub struct ParamInfo {
-    pub path: Rc<str>,
+    pub path: Arc<str>,
     pub kind: ParamKind,
     pub ty: Type<Dim>,
     /// Layer path for the origin of inputs.
-    pub layer: Rc<str>,
+    pub layer: Arc<str>,
     pub span: Span,
 }
 
@@ -89,7 +89,7 @@ impl Checker {
     }
 
     /// Adds the first value of `path` to the init graph.
-    pub fn initialise(&mut self, path: &Rc<str>, ty: &Type<Dim>, init: &ast::Expr) {
+    pub fn initialise(&mut self, path: &Arc<str>, ty: &Type<Dim>, init: &ast::Expr) {
         self.in_init(|c| {
             let origin = Origin { layer: Some(path.clone()), span: init.span };
             let outer = std::mem::replace(&mut c.graph.emit.origin, origin);

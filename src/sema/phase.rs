@@ -15,9 +15,10 @@ use crate::source::Span;
 use crate::syntax::ast::{self, Each, Expr, ExprKind};
 use crate::tensor::{self, Origin, OutputRole};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Name, value, role.
-pub type Report = (Rc<str>, tensor::Value, OutputRole);
+pub type Report = (Arc<str>, tensor::Value, OutputRole);
 
 /// What the phase under elaboration has reported so far.
 pub struct PhaseState {
@@ -275,7 +276,7 @@ impl Checker {
         for path in &self.graph.updated {
             graph.output(&**path, OutputRole::Update, self.graph.current[path]);
         }
-        let own = |name: &Rc<str>| phase.reports.iter().any(|(n, ..)| n == name);
+        let own = |name: &Arc<str>| phase.reports.iter().any(|(n, ..)| n == name);
         for (name, value, role) in phase.losses.iter().filter(|(n, ..)| !own(n)).chain(&phase.reports) {
             graph.output(&**name, role.clone(), *value);
         }

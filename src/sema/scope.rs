@@ -12,10 +12,11 @@ use crate::source::Span;
 use crate::syntax::ast;
 use crate::tensor;
 use std::rc::Rc;
+use std::sync::Arc;
 
 #[derive(Clone, Debug)]
 pub struct Local {
-    pub name: Rc<str>,
+    pub name: Arc<str>,
     pub value: Value,
     pub is_var: bool,
     pub span: Span,
@@ -46,8 +47,8 @@ pub enum Owner {
 /// The optimizer state of one parameter: names are `<prefix>.<buffer>.<path>`.
 #[derive(Debug)]
 pub struct OptimizerSlot {
-    pub prefix: Rc<str>,
-    pub path: Rc<str>,
+    pub prefix: Arc<str>,
+    pub path: Arc<str>,
 }
 
 impl Owner {
@@ -63,11 +64,11 @@ impl Owner {
 #[derive(Clone, Debug)]
 pub struct Frame {
     pub owner: Owner,
-    pub dims: Vec<(Rc<str>, BoundDim)>,
-    pub packs: Vec<(Rc<str>, Pack)>,
+    pub dims: Vec<(Arc<str>, BoundDim)>,
+    pub packs: Vec<(Arc<str>, Pack)>,
     pub scopes: Vec<Vec<Local>>,
     /// Where the arguments of the call stand; defaults are not among them.
-    pub given: Vec<(Rc<str>, Span)>,
+    pub given: Vec<(Arc<str>, Span)>,
     /// Names not found here are looked up in the frame below (a phase inside its `train` block).
     pub nested: bool,
     /// Inside `if training { … }`.
@@ -75,7 +76,7 @@ pub struct Frame {
     /// What `raw` means while a data field is elaborated.
     pub raw: Option<Raw>,
     /// Axes of values whose type was declared, by the dimension's name.
-    pub axes: Vec<(tensor::Value, Rc<str>, usize)>,
+    pub axes: Vec<(tensor::Value, Arc<str>, usize)>,
     /// What the iteration of each open scan has yielded so far.
     pub yields: Vec<Vec<(Value, Span)>>,
     /// Dimensions of arguments that wait for others.
@@ -246,7 +247,7 @@ impl Checker {
         builtin.then(|| Value::Function(Callable::Builtin(name.text.clone())))
     }
 
-    fn definition(&mut self, name: &Rc<str>, def: &Def) -> Value {
+    fn definition(&mut self, name: &Arc<str>, def: &Def) -> Value {
         match def {
             Def::Fn(f) => Value::Function(Callable::Fn(f.clone())),
             Def::Let(l) => self.top_level_let(name, l),

@@ -10,7 +10,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::ops::Extent;
 use crate::source::Span;
 use crate::syntax::ast::{self, Expr, ExprKind, Member, Setting, StringLit, UnaryOp};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Settings that change the graph of `step`.
 #[derive(Clone, Copy, Default, Debug)]
@@ -53,7 +53,7 @@ impl Checker {
             nonfinite: NonFinite::Error,
             accumulate: 1,
         };
-        let mut seen: Vec<(Rc<str>, Span)> = vec![];
+        let mut seen: Vec<(Arc<str>, Span)> = vec![];
         for setting in self.overridden(members, word) {
             let earlier = seen.iter().find(|(n, _)| *n == setting.name.text).map(|(_, s)| *s);
             match (earlier, &setting.target) {
@@ -271,7 +271,7 @@ impl Checker {
     }
 
     /// The value of a `let` of a file, with `--set` in place.
-    pub fn top_level_let(&mut self, name: &Rc<str>, l: &ast::Let) -> Value {
+    pub fn top_level_let(&mut self, name: &Arc<str>, l: &ast::Let) -> Value {
         if let Some(value) = self.lets.get(name) {
             return value.clone();
         }

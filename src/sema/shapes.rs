@@ -12,7 +12,7 @@ use crate::ops::Extent;
 use crate::ops::dim::{Dim, Verdict};
 use crate::source::Span;
 use crate::syntax::ast::{self, DimExpr, Expr, ExprKind};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A dimension that could not be compared yet.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct Deferred {
     expr: Expr,
     actual: Dim,
     span: Span,
-    what: Rc<str>,
+    what: Arc<str>,
 }
 
 /// One comparison: where the value stands, what it is, and where its type is declared.
@@ -186,7 +186,7 @@ impl Checker {
 }
 
 /// The axes that a declared shape calls by a bare name.
-pub fn axis_names(dims: &[DimExpr], rank: usize) -> impl Iterator<Item = (Rc<str>, usize)> {
+pub fn axis_names(dims: &[DimExpr], rank: usize) -> impl Iterator<Item = (Arc<str>, usize)> {
     let pack = dims.iter().position(|d| matches!(d, DimExpr::Pack(_))).unwrap_or(dims.len());
     dims.iter().enumerate().filter_map(move |(i, dim)| {
         let DimExpr::Dim(Expr { kind: ExprKind::Name(name), .. }) = dim else { return None };

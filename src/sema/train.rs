@@ -17,6 +17,7 @@ use crate::source::{FileId, Span};
 use crate::syntax::ast::{self, BlockItem, ExprKind, Member, Pattern};
 use crate::tensor::OutputRole;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// What the phases of a `train` block share.
 #[derive(Default)]
@@ -24,13 +25,13 @@ pub struct TrainState {
     /// Parameter paths then begin with the root's name.
     pub several_roots: bool,
     /// Data declarations checked so far; `None` after an error.
-    pub data: Vec<(Rc<str>, Option<Rc<DataInfo>>)>,
+    pub data: Vec<(Arc<str>, Option<Rc<DataInfo>>)>,
     pub knobs: Knobs,
     pub optimizer: Option<Choice>,
     /// A setting was not understood: what is missing may be that one.
     pub broken_settings: bool,
     /// `optimizer for net.bert = …`: path prefix and optimizer.
-    pub targeted: Vec<(Rc<str>, Choice)>,
+    pub targeted: Vec<(Arc<str>, Choice)>,
     /// What does not learn.
     pub freezes: Vec<Freeze>,
     /// The steps that the graph under construction is for; `None` outside of `step`.
@@ -40,11 +41,11 @@ pub struct TrainState {
     /// How many `minimize`s the graph under construction has.
     pub minimized: usize,
     /// The data of `step`, in which `predict` looks for its fields.
-    pub step_data: Option<Rc<str>>,
+    pub step_data: Option<Arc<str>>,
     /// The phases so far that go through lanes.
     pub streams: Vec<PhaseKind>,
     /// What each kind of phase reports.
-    pub reported: Vec<(PhaseKind, Rc<str>)>,
+    pub reported: Vec<(PhaseKind, Arc<str>)>,
 }
 
 impl Checker {

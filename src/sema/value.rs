@@ -15,6 +15,7 @@ use crate::source::Span;
 use crate::syntax::ast;
 use crate::tensor;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// A layer instance of the program under elaboration.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -30,22 +31,22 @@ pub enum Value {
     /// A compile-time float; takes the type of its context.
     Float(f64),
     Bool(bool),
-    Str(Rc<str>),
+    Str(Arc<str>),
     /// `f32`, as in `cast(x, f32)`.
     DType(DType),
     List(Vec<Value>),
     /// `lo..hi`, with the upper end excluded.
     Range(Dim, Dim),
-    Record(Vec<(Rc<str>, Value)>),
+    Record(Vec<(Arc<str>, Value)>),
     /// A dimension named as an axis: `mean(x, axis: T)`.
     Axis {
-        name: Rc<str>,
+        name: Arc<str>,
         dim: Dim,
     },
     Function(Callable),
     Instance(InstanceId),
     /// A `data` declaration, by name.
-    Data(Rc<str>),
+    Data(Arc<str>),
     /// Ids whose text `predict` prints.
     Decoded(Decoded),
     /// What a statement without a value gives.
@@ -58,9 +59,9 @@ pub enum Value {
 #[derive(Clone, Debug)]
 pub struct Decoded {
     pub ids: tensor::Value,
-    pub data: Rc<str>,
+    pub data: Arc<str>,
     /// The column whose ids they are.
-    pub column: Rc<str>,
+    pub column: Arc<str>,
     /// Ids of the last axis make one text; labels stand by themselves.
     pub is_text: bool,
 }
@@ -79,23 +80,23 @@ pub enum Callable {
     /// What a parameter of type `schedule` holds: a number, or a function of step and total. Called with the step.
     Schedule(Rc<Value>),
     /// A function of `sema::builtins`.
-    Builtin(Rc<str>),
+    Builtin(Arc<str>),
     /// A built-in with some arguments already given: `normal(std: 0.02)` waits for its shape.
-    Partial(Rc<str>, Vec<CallArg>),
+    Partial(Arc<str>, Vec<CallArg>),
 }
 
 /// `adam(lr: 1e-3)`: a definition with every parameter bound.
 #[derive(Clone, Debug)]
 pub struct Object {
     pub def: Rc<ast::BlockItem>,
-    pub args: Vec<(Rc<str>, Value)>,
+    pub args: Vec<(Arc<str>, Value)>,
     pub span: Span,
 }
 
 /// One argument of a call; a positional one has no label.
 #[derive(Clone, Debug)]
 pub struct CallArg {
-    pub label: Option<(Rc<str>, Span)>,
+    pub label: Option<(Arc<str>, Span)>,
     pub value: Value,
     pub span: Span,
 }

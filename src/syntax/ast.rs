@@ -6,6 +6,7 @@
 
 use crate::source::{FileId, Span};
 use std::rc::Rc;
+use std::sync::Arc;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct File {
@@ -16,7 +17,7 @@ pub struct File {
 /// An identifier where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Name {
-    pub text: Rc<str>,
+    pub text: Arc<str>,
     pub span: Span,
 }
 
@@ -52,7 +53,7 @@ pub struct BlockItem {
     pub constraints: Vec<Expr>,
     pub members: Vec<Member>,
     /// The text of the comment directly above, without slashes: shown on hover.
-    pub doc: Option<Rc<str>>,
+    pub doc: Option<Arc<str>>,
     pub span: Span,
 }
 
@@ -66,7 +67,7 @@ pub struct Function {
     pub constraints: Vec<Expr>,
     pub body: Block,
     pub vjp: Option<Vjp>,
-    pub doc: Option<Rc<str>>,
+    pub doc: Option<Arc<str>>,
     pub span: Span,
 }
 
@@ -332,7 +333,7 @@ impl Sub {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct StringLit {
-    pub text: Rc<str>,
+    pub text: Arc<str>,
     /// With the quotes: byte i of the text stands at `span.start + 1 + i`.
     pub span: Span,
 }

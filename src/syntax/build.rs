@@ -73,7 +73,7 @@ impl<'i> Builder<'i> {
     }
 
     /// The comment lines directly above the line at `start`, without slashes.
-    fn doc(&self, start: u32) -> Option<std::rc::Rc<str>> {
+    fn doc(&self, start: u32) -> Option<std::sync::Arc<str>> {
         let line_start = self.text[..start as usize].rfind('\n').map_or(0, |i| i + 1);
         let comment = |line: &'i str| line.trim().strip_prefix("//").map(|text| text.trim_start_matches('/'));
         let comment = |line| comment(line).map(|text| text.strip_prefix(' ').unwrap_or(text));

@@ -6,6 +6,7 @@ use super::windows::{self, TextRows};
 use crate::diag::Diagnostic;
 use crate::runtime::Executable;
 use crate::sema::model::{Data, Padded, Phase, Sizes};
+use std::ops::Range;
 
 /// Makes the inputs of one phase, batch by batch, in memory that is used again.
 pub struct Assembly<'a> {
@@ -88,6 +89,12 @@ impl<'a> Assembly<'a> {
             let longest = rows.iter().map(|&r| lengths.column.length(r as usize)).max();
             *size = padded.size(longest.unwrap_or(0));
         }
+    }
+
+    /// Enough of these batches of an epoch to meet all their sizes: where no dimension varies, only the last may be smaller.
+    pub fn telling(&self, batches: Range<usize>) -> impl Iterator<Item = usize> + use<> {
+        let apart = if self.lengths.is_empty() { batches.len().saturating_sub(1).max(1) } else { 1 };
+        batches.step_by(apart)
     }
 
     /// The sizes of the rows that were measured last.

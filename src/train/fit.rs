@@ -1,6 +1,6 @@
 //! The training loop.
 
-use super::batches;
+use super::batches::{self, Epoch};
 use super::checkpoint::{Progress, Stored};
 use super::console::note;
 use super::folder::RunFolder;
@@ -69,7 +69,7 @@ impl<'a> Fit<'a> {
         state: &'a RefCell<StateStore>,
         folder: &'a RunFolder,
         sources: &'a Sources<'a>,
-        compile: &'a Compile<'a>,
+        compile: &'a dyn Compile,
         at: Progress,
     ) -> Result<Fit<'a>, Diagnostic> {
         let of = |kind: PhaseKind| {
@@ -123,7 +123,7 @@ impl<'a> Fit<'a> {
         let epoch = self.runners.step.first().epoch(Some((self.at.seed, self.at.epoch)));
         let bar = progress::Progress::epoch(format!("epoch {}", self.at.epoch), epoch.len());
         let started = Instant::now();
-        let (mut ran, mut batch) = (0, vec![]);
+        let (mut ran, mut batch, mut announced) = (0, vec![], false);
         while self.at.batch < epoch.len() && self.at.step < self.total {
             let last = (self.at.batch + self.runners.step.accumulate).min(epoch.len());
             for (micro, index) in (self.at.batch..last).enumerate() {
@@ -134,6 +134,9 @@ impl<'a> Fit<'a> {
             }
             self.at.step += 1;
             self.at.batch = last;
+            if !std::mem::replace(&mut announced, true) {
+                self.announce(&epoch);
+            }
             self.after_step()?;
             if (self.stop)(self.at.step) {
                 return Ok(Ended::Interrupted);
@@ -141,6 +144,19 @@ impl<'a> Fit<'a> {
         }
         bar.finish();
         self.end_epoch(ran as f64 / started.elapsed().as_secs_f64(), started)
+    }
+
+    /// Tells the compiler what the rest of this epoch will need, and then its validation: after the first step, which is not
+    /// to be later for it.
+    fn announce(&mut self, epoch: &Epoch) {
+        let Progress { epoch: number, step, batch, .. } = self.at;
+        let left = (self.total - step).saturating_mul(self.runners.step.accumulate as u64);
+        let end = epoch.len().min(batch.saturating_add(left as usize));
+        self.runners.step.announce((number, step + 1), epoch, batch..end);
+        for runner in &mut self.runners.validate {
+            let epoch = runner.epoch(None);
+            runner.announce(&epoch, 0..epoch.len());
+        }
     }
 
     /// One batch of the step that is under way, with its places in the step and in the epoch; returns the loss. The last
@@ -341,6 +357,7 @@ const LOG_EVERY: u64 = 50;
 pub fn run_all(runner: &mut PhaseRunner, at: Scalars) -> Result<Metrics, Diagnostic> {
     let epoch = runner.epoch(None);
     let (mut metrics, mut batch) = (Metrics::default(), vec![]);
+    runner.announce(&epoch, 0..epoch.len());
     for index in 0..epoch.len() {
         epoch.rows(index, &mut batch);
         runner.run(&batch, Scalars { batch: index as u64, ..at }, &mut metrics)?;

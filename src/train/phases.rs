@@ -17,12 +17,18 @@ use crate::diag::Diagnostic;
 use crate::runtime::{Executable, Report};
 use crate::sema::model::{Data, Files, Model, Phase, Pipeline, Sizes};
 use crate::tensor::OutputRole;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
 
-/// Compiles a phase for these sizes, bound to the run's state.
-pub type Compile<'a> = dyn Fn(&Phase, &Sizes) -> Result<Executable, Diagnostic> + 'a;
+/// What gives phases their executables, bound to the run's state.
+pub trait Compile {
+    fn compile(&self, phase: &Phase, sizes: &Sizes) -> Result<Executable, Diagnostic>;
+
+    /// These sizes will be asked for, after those announced before.
+    fn announce(&self, _phase: &Phase, _sizes: &Sizes) {}
+}
 
 /// A data set and the rows of its splits.
 type OpenSet = (DataSet, HashMap<String, Rows>);
@@ -161,13 +167,13 @@ pub struct PhaseRunner<'a> {
     pub rows: RowSet,
     data: &'a Data,
     part: &'a Part,
-    compile: &'a Compile<'a>,
+    compile: &'a dyn Compile,
     executables: HashMap<Sizes, Executable>,
     assembly: Assembly<'a>,
 }
 
 impl<'a> PhaseRunner<'a> {
-    pub fn new(phase: &'a Phase, sources: &'a Sources<'a>, compile: &'a Compile<'a>) -> Result<Self, Diagnostic> {
+    pub fn new(phase: &'a Phase, sources: &'a Sources<'a>, compile: &'a dyn Compile) -> Result<Self, Diagnostic> {
         let (data, part, rows) = sources.of(phase)?;
         Self::over(phase, data, part, rows, compile)
     }
@@ -178,7 +184,7 @@ impl<'a> PhaseRunner<'a> {
         data: &'a Data,
         part: &'a Part,
         rows: RowSet,
-        compile: &'a Compile<'a>,
+        compile: &'a dyn Compile,
     ) -> Result<Self, Diagnostic> {
         check_batches(phase, rows.len())?;
         let assembly = Assembly::new(phase, data, part);
@@ -198,6 +204,20 @@ impl<'a> PhaseRunner<'a> {
             length: column.is_some().then_some(&length),
         };
         Epoch::new(&self.rows, plan)
+    }
+
+    /// Announces what these batches of an epoch will need and is not compiled yet.
+    pub fn announce(&mut self, epoch: &Epoch, batches: Range<usize>) {
+        let mut rows = vec![];
+        let mut seen = HashSet::new();
+        for index in self.assembly.telling(batches) {
+            epoch.rows(index, &mut rows);
+            self.assembly.measure(&rows);
+            let sizes = self.assembly.sizes();
+            if !self.executables.contains_key(sizes) && seen.insert(sizes.clone()) {
+                self.compile.announce(self.phase, sizes);
+            }
+        }
     }
 
     /// How long these rows are in a dimension of this name.
@@ -239,7 +259,7 @@ impl<'a> PhaseRunner<'a> {
         self.assembly.measure(rows);
         let sizes = self.assembly.sizes();
         if !self.executables.contains_key(sizes) {
-            let mut executable = (self.compile)(self.phase, sizes)?;
+            let mut executable = self.compile.compile(self.phase, sizes)?;
             bind_columns(&mut executable, self.data, self.part)?;
             self.executables.insert(sizes.clone(), executable);
         }

@@ -28,7 +28,7 @@ pub fn run(
     data: &Data,
     set: &DataSet,
     part: Option<&str>,
-    compile: &Compile,
+    compile: &dyn Compile,
     at: Scalars,
     print: &dyn Fn(Value),
 ) -> Result<(), Diagnostic> {
@@ -37,6 +37,7 @@ pub fn run(
     let epoch = Epoch::new(&rows, Plan { batch: BATCH, drop_last: false, shuffle: None, lanes: false, length: None });
     let mut runner = PhaseRunner::over(phase, data, part, rows, compile)?;
     let mut batch = vec![];
+    runner.announce(&epoch, 0..epoch.len());
     for index in 0..epoch.len() {
         epoch.rows(index, &mut batch);
         let cuts = Cuts::new(phase, &runner, &batch);

@@ -7,7 +7,7 @@ use nnc::driver::run::{Run, Start};
 use nnc::sema::model::PhaseKind;
 use nnc::train::fit::{phase_of, run_all};
 use nnc::train::metrics::Metrics;
-use nnc::train::phases::{Compile, PhaseRunner, Scalars, Sources};
+use nnc::train::phases::{PhaseRunner, Scalars, Sources};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -28,8 +28,7 @@ fn begin(run: &Run, start: &BTreeMap<String, Tensor>) {
 /// The loss of each step, and of a pass over the text of validation behind it.
 fn train(run: &Run, session: &Session, epochs: u64) -> [Vec<f64>; 2] {
     let sources = Sources::open(&session.model, &session.folder()).unwrap();
-    let compile: Box<Compile> = Box::new(|p, sizes| run.compiler.compile(p, sizes));
-    let runner = |kind| PhaseRunner::new(phase_of(run.train, kind).unwrap(), &sources, &compile).unwrap();
+    let runner = |kind| PhaseRunner::new(phase_of(run.train, kind).unwrap(), &sources, &run.compiler).unwrap();
     let (mut step, mut validate) = (runner(PhaseKind::Step), runner(PhaseKind::Validate));
     let (mut rows, mut losses, mut validated) = (vec![], vec![], vec![]);
     for epoch in 1..=epochs {

@@ -7,7 +7,7 @@ use nnc::driver::run::{Run, Start};
 use nnc::sema::model::PhaseKind;
 use nnc::train::fit::phase_of;
 use nnc::train::metrics::Metrics;
-use nnc::train::phases::{Compile, PhaseRunner, Scalars, Sources};
+use nnc::train::phases::{PhaseRunner, Scalars, Sources};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -83,9 +83,8 @@ fn forward(run: &Run, data: &Path) -> Vec<f64> {
 
 fn losses(run: &Run, session: &Session, rounds: usize) -> Vec<f64> {
     let sources = Sources::open(&session.model, &session.folder()).unwrap();
-    let compile: Box<Compile> = Box::new(|p, sizes| run.compiler.compile(p, sizes));
     let phase = phase_of(run.train, PhaseKind::Step).unwrap();
-    let mut runner = PhaseRunner::new(phase, &sources, &compile).unwrap();
+    let mut runner = PhaseRunner::new(phase, &sources, &run.compiler).unwrap();
     let rows: Vec<u64> = (0..runner.rows.len()).map(|i| runner.rows.get(i)).collect();
     let mut step = |number: usize| {
         let at =

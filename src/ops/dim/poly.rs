@@ -9,13 +9,13 @@
 use super::{Dim, Symbol};
 use crate::ops::Extent;
 use std::collections::{BTreeMap, HashMap};
-use std::rc::Rc;
+use std::sync::Arc;
 
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Atom {
     Symbol(Symbol),
     /// `floor(p / n)`, n ≥ 2.
-    Floor(Rc<Poly>, i64),
+    Floor(Arc<Poly>, i64),
 }
 
 /// A product of powers (≥ 1) of atoms, sorted by atom; empty for the constant 1.
@@ -101,7 +101,7 @@ impl Poly {
                 let others = rest.without(&monomial).scale(m)?;
                 inner.add(&others)?.floor_div(m.checked_mul(n)?)?
             }
-            None => Poly::atom(Atom::Floor(Rc::new(rest), n)),
+            None => Poly::atom(Atom::Floor(Arc::new(rest), n)),
         };
         quotient.add(&floor)
     }
@@ -118,7 +118,7 @@ impl Poly {
     }
 
     /// A monomial that is a single floor with coefficient 1: itself, its numerator, its divisor.
-    fn lone_floor(&self) -> Option<(Monomial, Rc<Poly>, i64)> {
+    fn lone_floor(&self) -> Option<(Monomial, Arc<Poly>, i64)> {
         self.terms.iter().find_map(|(monomial, &c)| match monomial.as_slice() {
             [(Atom::Floor(p, m), 1)] if c == 1 => Some((monomial.clone(), p.clone(), *m)),
             _ => None,

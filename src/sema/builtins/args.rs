@@ -9,7 +9,7 @@ use crate::sema::emit::{Checked, Emit, Over, Padding, Pattern, error};
 use crate::sema::value::{Call, CallArg, Value};
 use crate::source::Span;
 use crate::tensor::Value as Node;
-use std::rc::Rc;
+use std::sync::Arc;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -28,7 +28,7 @@ pub struct Args<'a> {
     /// What `*xs` took.
     pub rest: Vec<&'a CallArg>,
     /// What `**sizes` took.
-    pub labels: Vec<(Rc<str>, &'a CallArg)>,
+    pub labels: Vec<(Arc<str>, &'a CallArg)>,
 }
 
 /// The parameters of a signature; commas in brackets do not separate.
@@ -83,7 +83,7 @@ impl<'a> Args<'a> {
         Ok(args)
     }
 
-    fn bind_label(&mut self, params: &[(&str, Kind)], label: &Rc<str>, at: Span, arg: &'a CallArg) -> Checked<()> {
+    fn bind_label(&mut self, params: &[(&str, Kind)], label: &Arc<str>, at: Span, arg: &'a CallArg) -> Checked<()> {
         let named = |(name, kind): &(&str, Kind)| *name == &**label && !matches!(kind, Kind::Rest | Kind::Labels);
         match params.iter().position(named) {
             Some(i) if self.slots[i].1.is_some() => Err(error::given_twice(at, label)),

@@ -6,7 +6,7 @@ use crate::ops::dim::Dim;
 use crate::ops::{Extent, Op, Pad};
 use crate::sema::emit::{Checked, Emit, error};
 use crate::sema::value::{CallArg, Value};
-use std::rc::Rc;
+use std::sync::Arc;
 
 pub const TABLE: &[Builtin] = &[
     entry(
@@ -109,7 +109,7 @@ pub const TABLE: &[Builtin] = &[
     ),
 ];
 
-fn size((name, arg): &(Rc<str>, &CallArg)) -> Checked<(Rc<str>, Dim)> {
+fn size((name, arg): &(Arc<str>, &CallArg)) -> Checked<(Arc<str>, Dim)> {
     match &arg.value {
         Value::Dim(d) => Ok((name.clone(), d.clone())),
         _ => Err(wrong("a compile-time integer", arg)),

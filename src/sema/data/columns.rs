@@ -9,7 +9,7 @@ use crate::sema::checker::Checker;
 use crate::sema::model::{Axis, Column, Reading};
 use crate::sema::scope::is_capital;
 use crate::syntax::ast::{self, DimExpr, Expr, ExprKind, TypeExpr, TypeKind};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A field as it is declared.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ impl Field {
     }
 
     /// The dimension that the windows of a text give, by name.
-    pub fn window(&self, batch: &Batch) -> Option<(Rc<str>, Dim)> {
+    pub fn window(&self, batch: &Batch) -> Option<(Arc<str>, Dim)> {
         Some((self.varying()?.into(), batch.window.clone()?))
     }
 
@@ -195,7 +195,7 @@ impl Checker {
 }
 
 /// The name of a field, and of a column that it reads.
-pub type Read = (Rc<str>, String);
+pub type Read = (Arc<str>, String);
 
 /// A stored column in a formula.
 struct Use {

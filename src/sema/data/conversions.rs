@@ -13,7 +13,7 @@ use crate::sema::value::Value;
 use crate::source::Span;
 use crate::syntax::ast::{self, Arg, Expr, ExprKind};
 use crate::tensor;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The functions that read a stored column in their own way. Elsewhere these names are free.
 const CONVERSIONS: [&str; 6] = ["bytes", "characters", "words", "tokens", "category", "standardize"];
@@ -144,7 +144,7 @@ impl Checker {
         let Some(column) = raw.columns.iter().find(|c| c.name == *name.text) else { return Value::Error };
         let shape = column.fixed_axes();
         let [mean, deviation] = [("mean", 0.0), ("deviation", 1.0)].map(|(what, first)| {
-            let path: Rc<str> = column.statistic(&raw.data, what).into();
+            let path: Arc<str> = column.statistic(&raw.data, what).into();
             let index = self.statistic_state(&path, &shape, first, name.span);
             self.read_state(index, name.span)
         });
@@ -171,7 +171,7 @@ impl Checker {
     }
 
     /// The state with a statistic, declared on first use.
-    fn statistic_state(&mut self, path: &Rc<str>, shape: &[usize], first: f64, span: Span) -> usize {
+    fn statistic_state(&mut self, path: &Arc<str>, shape: &[usize], first: f64, span: Span) -> usize {
         if let Some(index) = self.params.iter().position(|p| p.path == *path) {
             return index;
         }

@@ -16,7 +16,7 @@ use crate::source::Span;
 use crate::syntax::ast::{self, BinaryOp, Expr, ExprKind};
 use crate::tensor::{self, InputRole, Origin};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A varying dimension in a graph.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct BatchLength {
 
 impl BatchLength {
     /// The dimension under its name, for a frame.
-    pub fn bound(&self, span: Span) -> (Rc<str>, BoundDim) {
+    pub fn bound(&self, span: Span) -> (Arc<str>, BoundDim) {
         (self.padded.name.as_str().into(), BoundDim { dim: self.padded.dim.clone(), span })
     }
 }

@@ -8,7 +8,7 @@ use crate::ops::dim::Dim;
 use crate::ops::{Binary, DType, Op, Type};
 use crate::tensor::{Graph, InputRole, Inst, Origin, OutputRole, Value as Node};
 use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A loop whose body is under construction.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct OpenLoop {
 /// A named tensor of the program as one loop sees it.
 #[derive(Clone, Debug)]
 pub struct Slot {
-    pub name: Rc<str>,
+    pub name: Arc<str>,
     /// The value at the beginning of an iteration.
     pub inside: Node,
     /// The value before the loop.
@@ -106,12 +106,12 @@ impl Emit {
     }
 
     /// A named tensor inside of all open loops, given its value before them.
-    pub fn enter_loops(&mut self, name: &Rc<str>, value: Node) -> Node {
+    pub fn enter_loops(&mut self, name: &Arc<str>, value: Node) -> Node {
         (0..self.loops.len()).fold(value, |outside, depth| self.slot(depth, name, outside))
     }
 
     /// A named tensor inside of one loop, given its value before it.
-    pub fn slot(&mut self, depth: usize, name: &Rc<str>, outside: Node) -> Node {
+    pub fn slot(&mut self, depth: usize, name: &Arc<str>, outside: Node) -> Node {
         let ty = self.ty(outside).clone();
         let inside = self.placeholder(depth, ty);
         self.settle_like(inside, outside);

@@ -8,12 +8,12 @@ use crate::source::Span;
 use crate::tensor::Value as Node;
 use std::collections::HashMap;
 use std::ops::Range;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The text of a pattern and where its literal stands, so that errors point inside the string.
 #[derive(Clone, Debug)]
 pub struct Pattern {
-    pub text: Rc<str>,
+    pub text: Arc<str>,
     pub span: Span,
 }
 
@@ -63,7 +63,7 @@ impl Pattern {
 
 impl Emit {
     /// Splits axes, permutes them, joins them; `sizes` gives lengths that the shape alone does not determine.
-    pub fn rearrange(&mut self, x: Node, pattern: &Pattern, sizes: &[(Rc<str>, Dim)]) -> Checked<Node> {
+    pub fn rearrange(&mut self, x: Node, pattern: &Pattern, sizes: &[(Arc<str>, Dim)]) -> Checked<Node> {
         let (left, right) = pattern.sides()?;
         let (from, to) = (pattern.axes(left.clone())?, pattern.axes(right.clone())?);
         let (names, wanted) = (from.concat(), to.concat());

@@ -1,7 +1,7 @@
 //! Which outer names a block assigns, and which it hides, as its text says.
 
 use crate::syntax::ast::{self, Block, Else, Expr, ExprKind, Pattern, Scan, Stmt};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The outer names that the body of a scan assigns, in order of the first assignment; the place is the last one's.
 pub fn outer_names(scan: &Scan) -> Vec<ast::Name> {
@@ -25,7 +25,7 @@ pub fn drops_values(scan: &Scan) -> bool {
 
 struct Walk {
     /// Names of the blocks that are open.
-    scopes: Vec<Vec<Rc<str>>>,
+    scopes: Vec<Vec<Arc<str>>>,
     assigned: Vec<ast::Name>,
     defined: Vec<ast::Name>,
 }

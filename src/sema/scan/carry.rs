@@ -156,7 +156,7 @@ impl Checker {
         match value {
             Value::Tensor(x) => type_name(self.graph.emit.ty(*x)),
             Value::Record(fields) => {
-                let field = |(n, v): &(std::rc::Rc<str>, Value)| format!("{n}: {}", self.type_text(v));
+                let field = |(n, v): &(std::sync::Arc<str>, Value)| format!("{n}: {}", self.type_text(v));
                 format!("({})", fields.iter().map(field).collect::<Vec<_>>().join(", "))
             }
             Value::List(items) => {
