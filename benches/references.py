@@ -408,7 +408,7 @@ def bleu_of_runs(nnc, runs):
             print(json.dumps(dict(run=run, bleu=bleu(tokenizer, found, [pairs[i][2] for i in test]))), flush=True)
 
 
-def translate(seed, limit, epochs=20, width=256, depth=3):
+def translate(seed, limit, epochs=10, width=256, depth=3):
     from transformers import T5Config, T5ForConditionalGeneration
     tokenizer, pairs, x, y, (validate, test, train) = verses()
     pad, end = tokenizer.token_to_id("<pad>"), tokenizer.token_to_id("</s>")

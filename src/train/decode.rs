@@ -7,7 +7,7 @@ use super::tokenizer::Tokenizer;
 use crate::diag::Diagnostic;
 use crate::sema::model::{Column, Data, DecodedReport, Phase, TextUnit};
 use serde_json::{Value, json};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Prints one report as text.
 pub struct Decoder {
@@ -18,7 +18,7 @@ pub struct Decoder {
 
 /// What has the ids of a column.
 enum Names {
-    Tokens { tokenizer: Rc<Tokenizer>, end: Option<i32> },
+    Tokens { tokenizer: Arc<Tokenizer>, end: Option<i32> },
     Units { unit: TextUnit, entries: Vec<String>, end: Option<i32> },
     Labels(Vec<String>),
 }

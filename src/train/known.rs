@@ -8,14 +8,14 @@ use crate::sema::model::{Asked, Column, Data, DataValue, Reading, TextUnit};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 
 pub struct Known<'a> {
     fitted: &'a [Fitted],
     /// Paths of tokenizer files are relative to it.
     folder: &'a Path,
     /// Files that were read, with their marks.
-    files: RefCell<HashMap<String, (Rc<Tokenizer>, String)>>,
+    files: RefCell<HashMap<String, (Arc<Tokenizer>, String)>>,
 }
 
 impl<'a> Known<'a> {
@@ -32,7 +32,7 @@ impl<'a> Known<'a> {
     ///
     /// # Errors
     /// E0716 where the file cannot be read, E0717 where it is not the one that the run was trained with.
-    pub fn tokenizer(&self, data: &Data, column: &Column, path: &str) -> Result<(Rc<Tokenizer>, String), Diagnostic> {
+    pub fn tokenizer(&self, data: &Data, column: &Column, path: &str) -> Result<(Arc<Tokenizer>, String), Diagnostic> {
         let known = self.files.borrow().get(path).cloned();
         let (tokenizer, mark) = match known {
             Some(file) => file,
@@ -48,11 +48,11 @@ impl<'a> Known<'a> {
         }
     }
 
-    fn read(&self, column: &Column, path: &str) -> Result<(Rc<Tokenizer>, String), Diagnostic> {
+    fn read(&self, column: &Column, path: &str) -> Result<(Arc<Tokenizer>, String), Diagnostic> {
         let path = self.folder.join(path);
         let failed = |detail: String| errors::no_tokenizer(column, &path, &detail);
         let bytes = std::fs::read(&path).map_err(|e| failed(e.to_string()))?;
-        Ok((Rc::new(Tokenizer::parse(&bytes).map_err(failed)?), mark(&bytes)))
+        Ok((Arc::new(Tokenizer::parse(&bytes).map_err(failed)?), mark(&bytes)))
     }
 
     /// What turns the texts of a column into ids; `fitted` is what was learned of it.

@@ -2,9 +2,10 @@
 
 use super::tokenizer::Tokenizer;
 use crate::sema::model::TextUnit;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// What a conversion learned from the rows of training; saved with a checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,7 +35,7 @@ enum Units {
     Bytes,
     Characters { ids: HashMap<char, i32>, end: bool },
     Words { ids: HashMap<String, i32>, end: bool },
-    Tokens { tokenizer: Rc<Tokenizer>, special: bool },
+    Tokens { tokenizer: Arc<Tokenizer>, special: bool },
 }
 
 impl Encoder {
@@ -53,7 +54,7 @@ impl Encoder {
     }
 
     /// The encoder of a tokenizer file.
-    pub fn tokens(tokenizer: Rc<Tokenizer>, special: bool, limit: Option<usize>) -> Encoder {
+    pub fn tokens(tokenizer: Arc<Tokenizer>, special: bool, limit: Option<usize>) -> Encoder {
         Encoder { units: Units::Tokens { tokenizer, special }, limit }
     }
 
@@ -93,6 +94,15 @@ impl Encoder {
         }
         out.extend(end.then_some(END));
         Ok(())
+    }
+
+    /// The ids of several rows, made by all cores.
+    pub fn encode_all(&self, texts: &[String]) -> Vec<Result<Vec<i32>, String>> {
+        let encode = |text: &String| {
+            let mut ids = vec![];
+            self.encode(text, &mut ids).map(|()| ids)
+        };
+        texts.par_iter().map(encode).collect()
     }
 }
 

@@ -119,26 +119,33 @@ fn learn(reading: &Reading, rows: Texts) -> io::Result<Vec<String>> {
 fn ids(data: &Data, column: &Column, part: &mut Part, at: usize, encoder: &Encoder) -> io::Result<Stored> {
     let Stored::Texts(texts) = &part.columns[at].1 else { return Err(io::ErrorKind::InvalidData.into()) };
     let mut found = Sequences::new(Layout::of(column));
-    let (mut text_bytes, mut ids, mut bytes, mut bad) = (vec![], vec![], vec![], vec![]);
-    for row in 0..part.rows {
-        ids.clear();
-        if !part.is_bad(row) {
-            let encoded = encoder.encode(text(texts, row, &mut text_bytes)?, &mut ids);
-            if let Err(detail) = encoded.and_then(|()| right_length(data, column, part, row, ids.len())) {
-                bad.push(BadRow { row, field: column.stored.clone(), detail });
-                ids.clear();
+    let (mut bytes, mut bad) = (vec![], vec![]);
+    for first in (0..part.rows).step_by(AT_ONCE) {
+        let rows = first..part.rows.min(first + AT_ONCE);
+        let read = |row| Ok(if part.is_bad(row) { String::new() } else { text(texts, row, &mut bytes)?.to_string() });
+        let group = rows.clone().map(read).collect::<io::Result<Vec<String>>>()?;
+        for (row, encoded) in rows.zip(encoder.encode_all(&group)) {
+            let checked = |ids: Vec<i32>| right_length(data, column, part, row, ids.len()).map(|()| ids);
+            let mut ids = match encoded.and_then(checked) {
+                _ if part.is_bad(row) => vec![],
+                Ok(ids) => ids,
+                Err(detail) => {
+                    bad.push(BadRow { row, field: column.stored.clone(), detail });
+                    vec![]
+                }
+            };
+            if let (Some(ty), true) = (column.fixed(), ids.is_empty()) {
+                ids.resize(ty.elements(), 0);
             }
+            found.push(&ids.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>())?;
         }
-        if let (Some(ty), true) = (column.fixed(), ids.is_empty()) {
-            ids.resize(ty.elements(), 0);
-        }
-        bytes.clear();
-        bytes.extend(ids.iter().flat_map(|id| id.to_le_bytes()));
-        found.push(&bytes)?;
     }
     part.add_bad(bad);
     Ok(Stored::Ragged(found))
 }
+
+/// Rows whose texts become ids together.
+const AT_ONCE: usize = 1024;
 
 /// A row of ids has the declared length, and that of the other columns with the same dimension.
 fn right_length(data: &Data, column: &Column, part: &Part, row: usize, found: usize) -> Result<(), String> {

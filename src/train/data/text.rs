@@ -14,6 +14,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 pub mod files;
 mod tokens;
@@ -177,7 +178,7 @@ impl Reader<'_> {
         Ok(counter.entries(self.unit))
     }
 
-    fn tokens(&self, files: &Files, tokenizer: &Tokenizer, mark: &str) -> Result<Read, Diagnostic> {
+    fn tokens(&self, files: &Files, tokenizer: &Arc<Tokenizer>, mark: &str) -> Result<Read, Diagnostic> {
         let ids = tokens::open(files, tokenizer, mark).map_err(|(path, e)| self.failed(&path, &e))?;
         let pieces = split::pieces(self.data, ids.len())?;
         Ok((Text::Tokens(ids), pieces, vec![]))

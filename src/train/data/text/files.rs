@@ -46,18 +46,38 @@ impl Files {
         size: usize,
         mut f: impl FnMut(&str) -> io::Result<()>,
     ) -> Result<(), (PathBuf, io::Error)> {
-        let (mut block, mut start) = (vec![], 0);
+        self.each_pieces((size, 1), |pieces| pieces.iter().try_for_each(|piece| f(piece)))
+    }
+
+    /// The same for so many pieces at once.
+    pub fn each_pieces(
+        &self,
+        (size, count): (usize, usize),
+        mut f: impl FnMut(&[String]) -> io::Result<()>,
+    ) -> Result<(), (PathBuf, io::Error)> {
+        let mut start = 0;
         while start < self.bytes() {
-            block.resize(size.min((self.bytes() - start) as usize), 0);
-            let last = start + block.len() as u64 == self.bytes();
-            let piece = self.read(start, &mut block).and_then(|()| {
-                let text = valid(&block, last).map_err(|at| not_utf8(start + at))?;
-                let end = if last { text.len() } else { cut(text) };
-                f(&text[..end]).map(|()| end)
-            });
-            start += piece.map_err(|e| (self.path_at(start), e))? as u64;
+            let first = start;
+            let blame = |at, e| (self.path_at(at), e);
+            let mut pieces = vec![];
+            while pieces.len() < count && start < self.bytes() {
+                let piece = self.piece(start, size).map_err(|e| blame(start, e))?;
+                start += piece.len() as u64;
+                pieces.push(piece);
+            }
+            f(&pieces).map_err(|e| blame(first, e))?;
         }
         Ok(())
+    }
+
+    /// The piece that begins at an offset.
+    fn piece(&self, start: u64, size: usize) -> io::Result<String> {
+        let mut block = vec![0; size.min((self.bytes() - start) as usize)];
+        let last = start + block.len() as u64 == self.bytes();
+        self.read(start, &mut block)?;
+        let text = valid(&block, last).map_err(|at| not_utf8(start + at))?;
+        let end = if last { text.len() } else { cut(text) };
+        Ok(text[..end].to_string())
     }
 
     /// The file that has this place.

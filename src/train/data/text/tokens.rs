@@ -4,9 +4,11 @@
 use super::files::Files;
 use crate::train::split::fnv1a;
 use crate::train::tokenizer::Tokenizer;
+use crate::train::vocabulary::Encoder;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Ids in a file, two bytes each where all ids of the tokenizer fit, else four, little-endian.
@@ -23,15 +25,18 @@ const MAGIC: &[u8; 8] = b"nncids\x01\0";
 const HEAD: u64 = 24;
 
 /// Bytes of a text that go through a tokenizer at once. A text is cut behind a line break, or else behind a blank; each
-/// piece is encoded by itself, a shorter text as a whole.
-const PIECE: usize = 1 << 20;
+/// piece is encoded by itself, a shorter text as a whole. A tokenizer takes some forty bytes for each byte of a piece.
+const PIECE: usize = 1 << 18;
+
+/// Pieces that are encoded side by side: as many as keep the memory small.
+const AT_ONCE: usize = 8;
 
 /// Why there are no ids: the file that is to blame, and what is wrong with it.
 pub type Fault = (PathBuf, io::Error);
 
 /// The ids of a text: those of the cache, or new ones, which are kept there. Where nothing can be kept, a temporary file
 /// has them.
-pub fn open(files: &Files, tokenizer: &Tokenizer, mark: &str) -> Result<Ids, Fault> {
+pub fn open(files: &Files, tokenizer: &Arc<Tokenizer>, mark: &str) -> Result<Ids, Fault> {
     let cached = cache().map(|folder| folder.join(name(files, mark)));
     if let Some(ids) = cached.as_ref().and_then(|path| Ids::open(File::open(path).ok()?)) {
         return Ok(ids);
@@ -110,16 +115,20 @@ fn create(target: Option<&Path>) -> io::Result<(File, PathBuf)> {
 }
 
 /// Writes the ids of a text, and last of all the head, so that a file is whole or is not taken for one.
-fn write(file: File, files: &Files, tokenizer: &Tokenizer) -> Result<Ids, Fault> {
+fn write(file: File, files: &Files, tokenizer: &Arc<Tokenizer>) -> Result<Ids, Fault> {
     let width = if tokenizer.size() <= 1 << 16 { 2 } else { 4 };
+    let encoder = Encoder::tokens(tokenizer.clone(), false, None);
     let mut out = BufWriter::new(file);
     let mut count = 0u64;
     let unwritable = |e| (std::env::temp_dir(), e);
     out.write_all(&[0; HEAD as usize]).map_err(unwritable)?;
-    files.each_piece(PIECE, |text| {
-        let ids = tokenizer.encode(text, false, None).map_err(io::Error::other)?;
-        count += ids.len() as u64;
-        ids.iter().try_for_each(|id| out.write_all(&id.to_le_bytes()[..width]))
+    files.each_pieces((PIECE, AT_ONCE), |pieces| {
+        for ids in encoder.encode_all(pieces) {
+            let ids = ids.map_err(io::Error::other)?;
+            count += ids.len() as u64;
+            ids.iter().try_for_each(|id| out.write_all(&id.to_le_bytes()[..width]))?;
+        }
+        Ok(())
     })?;
     let mut file = out.into_inner().map_err(|e| unwritable(e.into_error()))?;
     let head = [*MAGIC, (width as u64).to_le_bytes(), count.to_le_bytes()].concat();
