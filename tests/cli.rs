@@ -19,21 +19,38 @@ mod texts;
 #[path = "cli/tokenizers.rs"]
 mod tokenizers;
 
+use clap::ValueEnum;
 use harness::{Place, example_files, nnc, repository};
+use nnc::driver::Session;
+use nnc::driver::stages::{Selection, Stage};
+use std::path::Path;
 
+/// Each example is read once, and printed by what `nnc ir` calls.
 #[test]
 fn every_stage_of_every_phase_of_every_example_prints() {
-    const STAGES: [&str; 11] =
-        ["ast", "model", "tensor", "grad", "opt", "tile", "lane", "buffers", "step", "clif", "asm"];
     for example in example_files().iter().filter(|e| !learns(e)) {
+        let session = Session::open(Path::new(example), &[]).unwrap();
         // The recurrent one has no `validate`.
         let phases = if example.ends_with("lstm.nn") { "step test" } else { "init step validate test predict" };
         for phase in phases.split(' ') {
-            for stage in STAGES {
-                let out = nnc(&["ir", example, "--phase", phase, "--stage", stage]).ok();
-                assert!(!out.trim().is_empty(), "{example} {phase} {stage}");
+            for stage in Stage::value_variants() {
+                let selection = Selection { phase: phase.into(), ..Selection::default() };
+                let text = session.stage(*stage, &selection).unwrap_or_else(|e| panic!("{example} {phase}: {e:?}"));
+                assert!(!text.trim().is_empty(), "{example} {phase} {stage:?}");
             }
         }
+    }
+}
+
+#[test]
+fn stages_print_what_the_library_gives() {
+    let example = format!("{}/examples/digits.nn", repository());
+    let session = Session::open(Path::new(&example), &[]).unwrap();
+    for stage in Stage::value_variants() {
+        let name = stage.to_possible_value().expect("no stage is hidden");
+        let out = nnc(&["ir", &example, "--phase", "validate", "--stage", name.get_name()]).ok();
+        let selection = Selection { phase: "validate".into(), ..Selection::default() };
+        assert_eq!(out.trim_end(), session.stage(*stage, &selection).unwrap().trim_end(), "{stage:?}");
     }
 }
 
