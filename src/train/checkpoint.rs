@@ -183,8 +183,11 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_by(path, |file| file.write_all(bytes))
 }
 
-/// Writes to a temporary file beside `path`, syncs it, and renames it.
+/// Writes to a temporary file beside `path`, whose folder is made where there is none, syncs it, and renames it.
 fn replace_by(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
     let temporary = path.with_extension(format!("tmp{}", std::process::id()));
     let mut file = BufWriter::new(File::create(&temporary)?);
     write(&mut file)?;

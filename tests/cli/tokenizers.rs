@@ -38,6 +38,10 @@ fn a_tokenizer_is_learned_and_used() {
     assert_eq!(ran.json()[0]["vocab"], 500);
     assert!(place.read("t.json").into_bytes() == fixture("nnc_bpe.json"));
     assert_eq!(place.files(), ["corpus.txt", "t.json"]);
+    let elsewhere =
+        ["tokenizer", "train", "corpus.txt", "--vocab", "500", "--end", "</s>", "--out", "new/folder/t.json"];
+    place.nnc(&elsewhere).ok();
+    assert_eq!(place.read("new/folder/t.json"), place.read("t.json"));
     let encode = |more: &[&str]| place.nnc(&[&["tokenizer", "encode", "--tokenizer", "t.json"], more].concat()).ok();
     let text = "I'm sure he'd say it doesn't, they've and we'll.";
     let numbers = |line: &str| line.split_whitespace().map(|n| n.parse().expect("a number")).collect::<Vec<u64>>();
