@@ -408,7 +408,7 @@ def bleu_of_runs(nnc, runs):
             print(json.dumps(dict(run=run, bleu=bleu(tokenizer, found, [pairs[i][2] for i in test]))), flush=True)
 
 
-def translate(seed, limit, epochs=10, width=256, depth=3):
+def translate(seed, limit, epochs=40, width=128, depth=2):
     from transformers import T5Config, T5ForConditionalGeneration
     tokenizer, pairs, x, y, (validate, test, train) = verses()
     pad, end = tokenizer.token_to_id("<pad>"), tokenizer.token_to_id("</s>")
@@ -421,7 +421,7 @@ def translate(seed, limit, epochs=10, width=256, depth=3):
             nn.init.normal_(part.weight, std=0.02 if part.embedding_dim == 4 else 1.0)
     net.lm_head.weight = net.shared.weight
     lengths = np.array([len(row) for row in y])
-    run = Run(net, cosine(1e-3, warmup=400), epochs * -(-len(train) // 32), decay=0.01, beta2=0.98)
+    run = Run(net, cosine(3e-3, warmup=400), epochs * -(-len(train) // 32), decay=0.01, beta2=0.98)
 
     def loss(rows, smoothing):
         (source, sizes), (target, counts) = padded(x, rows), padded(y, rows)
