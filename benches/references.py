@@ -414,7 +414,7 @@ def translate(seed, limit, epochs=40, width=128, depth=2):
     pad, end = tokenizer.token_to_id("<pad>"), tokenizer.token_to_id("</s>")
     net = T5ForConditionalGeneration(T5Config(
         vocab_size=tokenizer.get_vocab_size(), d_model=width, d_kv=width // 4, d_ff=4 * width, num_layers=depth, num_heads=4,
-        dropout_rate=0.2, pad_token_id=pad, eos_token_id=end, decoder_start_token_id=pad))
+        dropout_rate=0.1, pad_token_id=pad, eos_token_id=end, decoder_start_token_id=pad))
     as_nnc(net)
     for part in net.modules():
         if isinstance(part, nn.Embedding):
