@@ -110,7 +110,7 @@ impl Compiler {
     }
 
     fn finish(&self, graph: Graph) -> Result<Executable, Diagnostic> {
-        self.executable(generate(&plan(&graph, &self.backend)?, &self.backend)?)
+        self.executable(machine_code(&graph, &self.backend)?)
     }
 
     /// Binds code to the run's state and threads.
@@ -130,8 +130,11 @@ impl Compile for Compiler {
 
 /// The machine code of a phase for these sizes.
 pub fn compiled(phase: &Phase, sizes: &Sizes, backend: &Backend) -> Result<Compiled, Diagnostic> {
-    let graph = optimized(tensor(&phase.graph, &phase.bindings(sizes))?)?;
-    generate(&plan(&graph, backend)?, backend)
+    machine_code(&optimized(tensor(&phase.graph, &phase.bindings(sizes))?)?, backend)
+}
+
+fn machine_code(graph: &Graph, backend: &Backend) -> Result<Compiled, Diagnostic> {
+    generate(&plan(graph, backend)?, backend)
 }
 
 /// Gives each update of the init graph the state that it fills: an input which nothing reads.

@@ -18,8 +18,8 @@ pub struct Ids {
     count: u64,
 }
 
-/// What a file begins with; its width and count follow.
-const MAGIC: &[u8; 8] = b"nncids\x01\0";
+/// What a file begins with; its width and count follow. Another number for other pieces, whose ids may differ where they are cut.
+const MAGIC: &[u8; 8] = b"nncids\x02\0";
 
 /// Bytes of the head of a file: magic, width and count.
 const HEAD: u64 = 24;
