@@ -245,11 +245,11 @@ def reuters(seed, limit, epochs=8, words=10_000, units=64):
     as_nnc(net)
     nn.init.normal_(net.embed.weight, std=0.1)
     lengths = np.array([len(row) for row in x])
-    run = Run(net, cosine(2e-3), epochs * -(-len(x) // 32))
+    run = Run(net, cosine(4e-3), epochs * -(-len(x) // 32))
     for _ in range(epochs):
         for rows in buckets(np.arange(len(x)), lengths, 32)[:limit]:
             batch = padded(x, rows)
-            run.update(lambda: F.cross_entropy(net(*batch), y[rows]))
+            run.update(lambda: F.cross_entropy(net(*batch), y[rows], label_smoothing=0.1))
     net.eval()
     order = np.argsort([len(row) for row in x_test], kind="stable")
     with torch.no_grad():
@@ -258,7 +258,7 @@ def reuters(seed, limit, epochs=8, words=10_000, units=64):
     return dict(accuracy=round(right / len(x_test), 4), epoch_seconds=round(run.seconds / epochs, 2), **run.times())
 
 
-def reuters_minilm(seed, limit, epochs=3, longest=128, rate=0.1):
+def reuters_minilm(seed, limit, epochs=2, longest=128, rate=0.1):
     from tokenizers import Tokenizer
     from transformers import BertModel
     (topics, texts), (test_topics, test_texts) = stories()
@@ -304,7 +304,7 @@ def reuters_minilm(seed, limit, epochs=3, longest=128, rate=0.1):
     for epoch in range(epochs):
         for rows in buckets(train, lengths, 16)[:limit]:
             batch = padded(x, rows)
-            run.update(lambda: F.cross_entropy(net(*batch), y[rows]))
+            run.update(lambda: F.cross_entropy(net(*batch), y[rows], label_smoothing=0.1))
         found = score(x, y, validate)
         print(f"epoch {epoch + 1}: accuracy {found:.4f}, {run.times()}", flush=True)
         if found > best:
@@ -408,7 +408,7 @@ def bleu_of_runs(nnc, runs):
             print(json.dumps(dict(run=run, bleu=bleu(tokenizer, found, [pairs[i][2] for i in test]))), flush=True)
 
 
-def translate(seed, limit, epochs=40, width=128, depth=2):
+def translate(seed, limit, epochs=20, width=128, depth=2):
     from transformers import T5Config, T5ForConditionalGeneration
     tokenizer, pairs, x, y, (validate, test, train) = verses()
     pad, end = tokenizer.token_to_id("<pad>"), tokenizer.token_to_id("</s>")
