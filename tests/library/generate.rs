@@ -22,6 +22,28 @@ fn the_likeliest_scores_stay() {
     assert_eq!(kept("nucleus(x, 0.5)", &logits), of([false, false, true, true]));
     assert_eq!(kept("nucleus(x, 0.75)", &logits), of([false, true, true, true]));
     assert_eq!(kept("nucleus(x, 0.95)", &logits), of([true; 4]));
+    assert_eq!(kept("nucleus(x, 0.3)", &[1.0, OFF, 1.0]), [1.0, OFF, 1.0], "equal ones at the border");
+    assert_eq!(kept("nucleus(x, 0.001)", &[7.0]), [7.0]);
+}
+
+/// Held against the definition: the likeliest first, until their probabilities reach the mass.
+#[test]
+fn the_nucleus_of_many_is_what_sorting_finds() {
+    let logits: Vec<f64> = (0..3000).map(|i| 20.0 * (f64::from(i) * 0.7).sin()).collect();
+    let total: f64 = logits.iter().map(|x| x.exp()).sum();
+    let mut ordered = logits.clone();
+    ordered.sort_by(|a, b| b.total_cmp(a));
+    for mass in [0.05, 0.5, 0.95, 0.9999] {
+        let mut before = 0.0;
+        let inside = ordered.iter().take_while(|x| {
+            let open = before < mass;
+            before += x.exp() / total;
+            open
+        });
+        let lowest = *inside.last().expect("one at least");
+        let expected: Vec<f64> = logits.iter().map(|x| if *x >= lowest { *x } else { OFF }).collect();
+        assert_eq!(kept(&format!("nucleus(x, {mass})"), &logits), expected, "{mass}");
+    }
 }
 
 #[test]
