@@ -299,10 +299,11 @@ decoder_layer("transformer_decoder_post", False, "relu")
 decoder_layer("transformer_decoder_pre", True, "gelu")
 
 
-def llama_layer(name):
+def llama_layer(name, base=10_000.0):
     """RMS norm, rotary positions, grouped queries, a gated feed-forward net."""
     config = transformers.LlamaConfig(hidden_size=8, intermediate_size=12, num_attention_heads=4,
-                                      num_key_value_heads=2, num_hidden_layers=1, attn_implementation="sdpa")
+                                      num_key_value_heads=2, num_hidden_layers=1, attn_implementation="sdpa",
+                                      rope_parameters=dict(rope_type="default", rope_theta=base))
     m = randomise(transformers.models.llama.modeling_llama.LlamaDecoderLayer(config, 0), name)
     rope = transformers.models.llama.modeling_llama.LlamaRotaryEmbedding(config)
 
@@ -317,11 +318,13 @@ def llama_layer(name):
               **linear("block.feed.gate", f.gate_proj), **linear("block.feed.up", f.up_proj),
               **linear("block.feed.down", f.down_proj), "block.attention_norm.scale": m.input_layernorm.weight,
               "block.feed_norm.scale": m.post_attention_layernorm.weight}
-    encoder_layer(name, "4, 12, groups: 2, activation: silu, gated: true, use_bias: false, rotary_positions: true, "
+    turned = f"rotary_positions: true, rotary_base: {base}" if base != 10_000.0 else "rotary_positions: true"
+    encoder_layer(name, f"4, 12, groups: 2, activation: silu, gated: true, use_bias: false, {turned}, "
                   "norm: RmsNorm, eps: 1e-6, pre_norm: true", forward, params, call="net_layer(x, causal: true)")
 
 
 llama_layer("transformer_llama")
+llama_layer("transformer_llama_base", base=500.0)
 
 # ── Bert and T5, tiny ──
 
