@@ -203,6 +203,26 @@ fn carries_without_history() {
     }
 }
 
+/// A part of the weights is read as it is, and turned for another product: both are made before the loop, one of the other.
+#[test]
+fn parts_of_constants_in_both_orientations() {
+    for how in ways() {
+        let inputs = [floats(&[how.length, 5, 8], 1), floats(&[5, 8], 2), floats(&[8, 24], 3)];
+        case(&inputs, |b, v| {
+            let args = ScanArgs { consts: &v[2..], inits: &v[1..2], xs: &v[..1] };
+            b.scan(how, args, |b, s| {
+                let part = b.slice(s.consts[0], &[0, 8], &[8, 8], &[1, 1]);
+                let product = dot(b, s.carries[0], part);
+                let sum = b.add(product, s.slices[0]);
+                let curved = b.unary(Unary::Tanh, sum);
+                let turned = b.transpose(part, &[1, 0]);
+                let back = dot(b, curved, turned);
+                [vec![b.unary(Unary::Tanh, back)], vec![]]
+            })
+        });
+    }
+}
+
 /// Carries that change places, that pass through, that are equal; ys that are slices, constants, or given twice.
 #[test]
 fn outputs_that_are_not_computed() {
