@@ -8,7 +8,7 @@ use nnc::passes::{self, GRAD, OPT};
 use nnc::schedule::{Item, Options, StepProgram, plan};
 
 /// The plan of a model's `forward`.
-fn planned(members: &str, params: &str, body: &str) -> StepProgram {
+pub fn planned(members: &str, params: &str, body: &str) -> StepProgram {
     let text = format!("model M() {{\n  {members}\n  fn forward({params}) {{\n    {body}\n  }}\n}}\n");
     let graph = model(&text).functions.into_iter().next().expect("a function");
     let graph = lower::bind(&graph, &Bindings::new()).expect("all dimensions are known");
