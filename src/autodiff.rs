@@ -4,8 +4,7 @@
 //! gave. One [sweep] per `Grad` walks back over the instructions before it and appends adjoints (`x_adj` is the adjoint
 //! of `x`), only for values that lie between a `wrt` and the loss ([flow]). The rules stand in [`rules`], one per
 //! operation. A `Composite` with a `vjp` uses it; one without is inlined where a gradient passes through it. A [scan]
-//! becomes two: one that also saves what the second needs, which runs the other way; a [checkpoint]ed one is first made
-//! a loop over chunks.
+//! becomes two: one that also saves what the second needs, which runs the other way.
 //!
 //! **Strong zeros.** A partial derivative that is infinite or NaN gives 0 where the incoming adjoint is 0, so `where`
 //! needs no double masking. Operations with singular partials (sqrt, log, division, pow, exp) always guard for it; a
@@ -14,7 +13,6 @@
 //! No gradient passes through a loop that ends on a condition: such a `Grad` stays, and [`refused`] finds it.
 
 mod attention;
-mod checkpoint;
 mod cut;
 mod flow;
 pub mod rules;
@@ -64,7 +62,7 @@ fn obstacle(graph: &Graph, args: &[Value]) -> Option<Origin> {
     flow::obstacle(graph, &active, &flow::wanted(graph, [args[0]]))
 }
 
-/// The graph with composites and loops that a gradient by `wrt` (inputs) passes through as it differentiates them.
+/// The graph with composites that a gradient by `wrt` (inputs) passes through as it differentiates them.
 fn unfolded(graph: Graph, wrt: &[Value]) -> Graph {
     let mut expansion = Expansion { graph, renamed: HashMap::new() };
     let outputs: Vec<Value> = expansion.graph.outputs.iter().map(|o| o.value).collect();
@@ -108,8 +106,8 @@ impl Expansion {
         self.renamed.extend(grad.results.iter().copied().zip(adjoints));
     }
 
-    /// Inlines composites without a `vjp`, expands the gradient of attention, and divides loops with checkpoints, where a
-    /// gradient of `from` by `wrt` passes through them; true if there were any.
+    /// Inlines composites without a `vjp` and expands the gradient of attention, where a gradient of `from` by `wrt` passes
+    /// through them; true if there were any.
     fn unfold(&mut self, wrt: &[Value], from: &[Value]) -> bool {
         let active = flow::active(&self.graph, wrt.iter().map(|v| self.current(*v)));
         let wanted = flow::wanted(&self.graph, from.iter().map(|v| self.current(*v)));
@@ -129,7 +127,7 @@ impl Expansion {
                 Op::Composite { .. } => b.splice(&inst.regions[0], &inst.args),
                 Op::AttentionGrad { ref scores } => attention::gradients(&mut b, &inst, scores),
                 Op::AttentionBiasGrad { ref scores } => vec![attention::bias_gradient(&mut b, &inst, scores)],
-                _ => checkpoint::chunked(&mut b, &inst),
+                _ => unreachable!("`{}` has a rule", inst.op.name()),
             };
             self.renamed.extend(inst.results.into_iter().zip(values));
         }
@@ -141,7 +139,7 @@ fn has_rule(inst: &Inst) -> bool {
     match inst.op {
         Op::Composite { .. } => inst.regions.len() == 2,
         Op::AttentionGrad { .. } | Op::AttentionBiasGrad { .. } => false,
-        _ => !checkpoint::divides(inst),
+        _ => true,
     }
 }
 

@@ -483,7 +483,7 @@ pub enum Op<D = usize> {
     /// The body takes the position (i32[]), the constants, the carries so far, and one slice of each of the `xs`; it
     /// gives the next `carries`, then what this position adds to the results that are stacked (the ys). With
     /// `while_carry` the first carry is a bool[]: once it is false no step runs any more, and what the ys would have got
-    /// is zero (false). `checkpoint` K makes autodiff save carries only every K steps and compute the rest again.
+    /// is zero (false). `checkpoint` K: of all steps only carries are kept, every K steps, and the rest is computed again.
     /// See `tensor::scan`.
     /// → constants…, first carries…, xs… (their axis 0 is scanned); results: last carries…, ys… (stacked on axis 0)
     Scan {

@@ -11,6 +11,7 @@ pub mod hoist;
 pub mod inline;
 pub mod narrow;
 pub mod raise;
+pub mod segment;
 pub mod simplify;
 pub mod sink;
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use crate::autodiff::expand_grads;
 use crate::opt::{
-    cse::cse, dce::dce, hoist::hoist, inline::inline, narrow::narrow, raise::raise, simplify::simplify, sink::sink,
+    cse::cse, dce::dce, hoist::hoist, inline::inline, narrow::narrow, raise::raise, segment::segment,
+    simplify::simplify, sink::sink,
 };
 use crate::pass::{Pass, run_pipeline};
 use crate::tensor::Graph;
@@ -17,6 +18,8 @@ const DCE: Pass = Pass { name: "dce", description: "drop what no output needs", 
 pub const GRAD: &[Pass] = &[
     Pass { name: "raise", description: "recognise what was written by hand", run: raise },
     DCE,
+    // Before products move out of loops: out of a segment, but not out of all of them.
+    Pass { name: "segment", description: "divide loops with checkpoints", run: segment },
     HOIST,
     Pass { name: "autodiff", description: "expand gradients by reverse mode", run: expand_grads },
     DCE,

@@ -3,12 +3,14 @@
 //! For each case the loss is Σ w y² of the operation's result y with fixed weights w. Its gradient by autodiff must
 //! agree with differences of the loss, and the gradient of Σ v · gradient with differences of that (second order).
 //! `every_operation_has_a_case` reads the list of operations from `src/ops.rs` and fails where one has no case. Loops in
-//! all their forms stand in [`scans`].
+//! all their forms stand in [`scans`], those with checkpoints in [`checkpoints`].
 
 #[path = "gradcheck/attention.rs"]
 mod attention;
 #[path = "gradcheck/cases.rs"]
 mod cases;
+#[path = "gradcheck/checkpoints.rs"]
+mod checkpoints;
 #[path = "gradcheck/points.rs"]
 mod points;
 #[path = "random_graphs/loops.rs"]

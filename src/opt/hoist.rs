@@ -2,7 +2,8 @@
 //!
 //! What is the same in every step is computed once. A product of slices of the xs (with constants or with each other)
 //! becomes one product over all steps, whose result the loop reads by slices: the projections of the inputs of a
-//! recurrent net. What such a product is made of moves with it, and stays in the loop where that needs it too.
+//! recurrent net. What such a product is made of moves with it, and stays in the loop where that needs it too. A loop with a
+//! checkpoint in every step keeps its products: the result for all steps is what it is not to hold.
 //! A body that takes gradients of its own values is left alone: they would lose their place.
 
 use super::batch::{Lift, entries, is_product};
@@ -26,7 +27,7 @@ fn hoisted(r: &mut Rewriter, mut draft: Draft) -> Option<Vec<Value>> {
     let conditional = draft.how.while_carry || draft.how.length == 0;
     let mut lift = Lift::new(&draft, entries, |inst| !(conditional && may_fail(inst)));
     let moves = |inst: &&Inst| match inst.results.first().and_then(|v| lift.kind(*v)) {
-        Some(true) => is_product(&draft, inst),
+        Some(true) => !draft.how.keeps_carries_only() && is_product(&draft, inst),
         Some(false) => is_work(inst),
         None => false,
     };

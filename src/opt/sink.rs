@@ -5,8 +5,8 @@
 //! the operation reads is stacked by the loop, if it is not yet. And a product that goes into nothing but ys is taken from
 //! all steps at once.
 //!
-//! A loop with a condition keeps its sums (its steps are not known), and so does one with a checkpoint in every step
-//! (what it computes again is not to be stacked).
+//! A loop with a condition keeps its sums (its steps are not known), and one with a checkpoint in every step all but those
+//! of what is stacked anyway: what it computes again is not to be stacked.
 
 mod products;
 mod sums;
@@ -16,7 +16,7 @@ use super::batch::Outside;
 use super::draft::{Draft, Stack};
 use super::{Rewriter, in_regions, rewrite};
 use crate::ops::Type;
-use crate::tensor::build::{Builder, Loop};
+use crate::tensor::build::Builder;
 use crate::tensor::{Graph, Inst, Value};
 use std::collections::HashMap;
 
@@ -26,13 +26,15 @@ pub fn sink(graph: Graph) -> Graph {
         let zeros = draft.carries.iter().map(|c| sums::is_zero(r.splat(c.init))).collect();
         behind(r, inst, draft, |behind| sums::sink(behind, zeros))
     });
-    rewrite(graph, |r, inst| behind(r, inst, open(inst)?, products::sink))
+    rewrite(graph, |r, inst| {
+        let draft = open(inst).filter(|draft| !draft.how.keeps_carries_only())?;
+        behind(r, inst, draft, products::sink)
+    })
 }
 
 /// A loop that can be changed so.
 fn open(inst: &Inst) -> Option<Draft> {
-    let keeps = |how: &Loop| how.while_carry || how.length == 0 || how.checkpoint == Some(1);
-    Draft::of(inst).filter(|draft| !keeps(&draft.how))
+    Draft::of(inst).filter(|draft| !draft.how.while_carry && draft.how.length > 0)
 }
 
 /// A loop, and what is computed from its results.

@@ -1,6 +1,7 @@
 //! Each pass on small programs: what remains, and that the outputs stay the same.
 
 mod scans;
+mod segments;
 
 use crate::ops::{Binary, Compare, DType, Literal, Op, Reduce, Type, Unary};
 use crate::pass::{Pass, REORDERED, run_interpreted};

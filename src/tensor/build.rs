@@ -22,6 +22,12 @@ impl Loop {
         Loop { length, reverse: false, while_carry: false, checkpoint: None }
     }
 
+    /// A checkpoint in every step: of all steps only what is carried is kept, and what else a step needs is computed for it
+    /// alone.
+    pub fn keeps_carries_only(&self) -> bool {
+        self.checkpoint == Some(1)
+    }
+
     pub fn op(self, carries: usize, xs: usize) -> Op {
         let Loop { length, reverse, while_carry, checkpoint } = self;
         Op::Scan { carries, xs, reverse, length, while_carry, checkpoint }

@@ -10,12 +10,16 @@ use nnc::tensor::build::{Builder, Loop, ScanArgs, Step};
 use nnc::tensor::data::Tensor;
 use nnc::tensor::{Graph, InputRole, Inst, Origin, OutputRole, Value};
 
-fn form(name: &str, args: Vec<Tensor>, body: impl Fn(&mut Builder, &[Value]) -> Value + 'static) -> Function<'static> {
+pub fn form(
+    name: &str,
+    args: Vec<Tensor>,
+    body: impl Fn(&mut Builder, &[Value]) -> Value + 'static,
+) -> Function<'static> {
     Function { name: name.to_string(), args, body: Box::new(body) }
 }
 
 /// Both orders as they are, with optimised gradients, and with the whole pipeline around the gradients.
-fn check(function: Function) {
+pub fn check(function: Function) {
     check_first(&function);
     check_second(&function);
     check_optimised(&function);
@@ -39,7 +43,7 @@ fn matmul(b: &mut Builder, lhs: Value, rhs: Value) -> Value {
 }
 
 /// All results that are floats, weighted differently, in one vector.
-fn joined(b: &mut Builder, results: &[Value]) -> Value {
+pub fn joined(b: &mut Builder, results: &[Value]) -> Value {
     let floats: Vec<Value> = results.iter().copied().filter(|v| b.dtype(*v) == DType::F32).collect();
     let flat: Vec<Value> = floats
         .into_iter()
@@ -53,13 +57,13 @@ fn joined(b: &mut Builder, results: &[Value]) -> Value {
 }
 
 /// `[input weights, recurrent weights, bias, h, x]` for x of [T, 2, 1] and three units.
-fn recurrent_args(steps: usize) -> Vec<Tensor> {
+pub fn recurrent_args(steps: usize) -> Vec<Tensor> {
     let shapes: [&[usize]; 5] = [&[1, 3], &[3, 3], &[3], &[2, 3], &[steps, 2, 1]];
     shapes.iter().enumerate().map(|(salt, shape)| floats(shape, salt + 1)).collect()
 }
 
 /// tanh(x W + h U + b)
-fn cell(b: &mut Builder, weights: &[Value], x: Value, h: Value) -> Value {
+pub fn cell(b: &mut Builder, weights: &[Value], x: Value, h: Value) -> Value {
     let (from_x, from_h) = (matmul(b, x, weights[0]), matmul(b, h, weights[1]));
     let sum = b.add(from_x, from_h);
     let bias = b.broadcast(weights[2], &[2, 3], &[1]);
@@ -68,7 +72,7 @@ fn cell(b: &mut Builder, weights: &[Value], x: Value, h: Value) -> Value {
 }
 
 /// A simple recurrent net; `pick` says which of last state and all states count.
-fn recurrent(name: &str, how: Loop, pick: fn(&[Value]) -> &[Value]) -> Function<'static> {
+pub fn recurrent(name: &str, how: Loop, pick: fn(&[Value]) -> &[Value]) -> Function<'static> {
     form(name, recurrent_args(how.length), move |b, a| {
         let args = ScanArgs { consts: &a[..3], inits: &a[3..4], xs: &a[4..] };
         let results = b.scan(how, args, |b, step| {
@@ -100,20 +104,8 @@ fn one_step_and_none() {
     }));
 }
 
-#[test]
-fn checkpoints() {
-    for (length, steps) in [(3, 1), (4, 2), (7, 3), (7, 6), (3, 3), (2, 9)] {
-        for reverse in [false, true] {
-            let how = Loop { reverse, checkpoint: Some(steps), ..Loop::over(length) };
-            let name = format!("checkpoint {steps} of {length}, reverse {reverse}");
-            check(positions(&name, how));
-        }
-    }
-    check(recurrent("checkpoint 2 of 5", Loop { checkpoint: Some(2), ..Loop::over(5) }, |r| r));
-}
-
 /// The position and a counter take part, the latter as a carry that has no gradient.
-fn positions(name: &str, how: Loop) -> Function<'static> {
+pub fn positions(name: &str, how: Loop) -> Function<'static> {
     form(name, vec![floats(&[2], 1), floats(&[how.length, 2], 2)], move |b, a| {
         let zero = b.scalar(0.0, DType::I32);
         let args = ScanArgs { consts: &[], inits: &[a[0], zero], xs: &a[1..] };
@@ -140,7 +132,7 @@ fn positions_and_counters() {
 }
 
 /// Long short-term memory with gates as slices of one product, and a mask that keeps the old state.
-fn lstm(how: Loop) -> Function<'static> {
+pub fn lstm(how: Loop) -> Function<'static> {
     let shapes: [&[usize]; 6] = [&[1, 8], &[2, 8], &[8], &[2, 2], &[2, 2], &[how.length, 2, 1]];
     let mut args: Vec<Tensor> = shapes.iter().enumerate().map(|(salt, shape)| floats(shape, salt + 1)).collect();
     let mut mask = bools(&(0..2 * how.length).map(|i| i % 5 != 3).collect::<Vec<_>>());
@@ -185,7 +177,7 @@ fn lstm_cell(b: &mut Builder, step: &Step) -> [Value; 2] {
 #[test]
 fn masked_memories() {
     check(lstm(Loop::over(3)));
-    check(lstm(Loop { reverse: true, checkpoint: Some(2), ..Loop::over(3) }));
+    check(lstm(Loop { reverse: true, ..Loop::over(3) }));
 }
 
 /// No carries at all, and results that depend on constants only.
@@ -428,26 +420,6 @@ fn zeros_stay_strong_in_loops() {
 fn scans(graph: &Graph) -> Vec<&Inst> {
     let here = |inst: &&Inst| matches!(inst.op, Op::Scan { .. });
     graph.insts.iter().filter(here).flat_map(|inst| [vec![inst], scans(&inst.regions[0])].concat()).collect()
-}
-
-/// Bytes that the loops outside of others stack.
-fn stacked(function: &Function) -> usize {
-    let graph = nnc::passes::run(unexpanded(function, What::Gradients).graph, GRAD).unwrap();
-    let ys = |inst: &Inst| {
-        let Op::Scan { carries, .. } = inst.op else { return 0 };
-        inst.results[carries..].iter().map(|v| graph.ty(*v).bytes()).sum()
-    };
-    graph.insts.iter().map(ys).sum()
-}
-
-/// With a checkpoint every 6 of 36 steps the forward loop saves six states; the result and the adjoint of x remain.
-#[test]
-fn checkpoints_save_memory() {
-    let of = |checkpoint| stacked(&recurrent("", Loop { checkpoint, ..Loop::over(36) }, |r| &r[..1]));
-    let (state, x_adj) = (4 * 2 * 3, 4 * 2);
-    assert_eq!(of(Some(6)), 6 * state + 36 * x_adj);
-    // Otherwise tanh of each step and the state before it.
-    assert_eq!(of(None), 2 * 36 * state + 36 * x_adj);
 }
 
 /// What depends on carries that a gradient does not pass through costs nothing in the backward loop.

@@ -1,14 +1,15 @@
-//! How many kernels the library's rows of numbers take: softmax, norms and cross-entropy are one each way.
+//! How many kernels the library's rows of numbers take: softmax, norms and cross-entropy are one each way. And those of a step
+//! of its recurrent layers.
 
 use super::model;
 use nnc::lane::Target;
 use nnc::lower;
 use nnc::ops::dim::Bindings;
 use nnc::passes::{self, GRAD, OPT};
-use nnc::schedule::{Item, Options, StepProgram, plan};
+use nnc::schedule::{Item, Options, StepProgram, loops, plan};
 
 /// The plan of a model's `forward`.
-fn planned(members: &str, params: &str, body: &str) -> StepProgram {
+pub fn planned(members: &str, params: &str, body: &str) -> StepProgram {
     let text = format!("model M() {{\n  {members}\n  fn forward({params}) {{\n    {body}\n  }}\n}}\n");
     let graph = model(&text).functions.into_iter().next().expect("a function");
     let graph = lower::bind(&graph, &Bindings::new()).expect("all dimensions are known");
@@ -72,4 +73,32 @@ fn a_large_vocabulary_has_its_logits_once() {
     // The logits, the gradient of the weights, which is a result, and the rows.
     let most = logits + weights + logits / 50;
     assert!(program.arena_bytes <= most, "{} bytes, {most} expected\n{program}", program.arena_bytes);
+}
+
+/// Launches in each iteration of a recurrent layer's loops, forwards and backwards.
+fn launches(layer: &str, mask: &str) -> Vec<usize> {
+    let body = format!(
+        "let y = rnn(x{mask}).last
+    let g = grad(sum(y * y), wrt: [rnn.input, rnn.recurrent, rnn.bias])
+    (input: g[0], recurrent: g[1], bias: g[2])"
+    );
+    let program = planned(&format!("rnn = {layer}"), "x: f32[64, 100, 64], m: bool[64, 100]", &body);
+    loops(&program.items).iter().map(|l| l.items.len()).collect()
+}
+
+/// A step is one kernel forwards, the cell within the product; backwards there is a product of what the first one gives. Where
+/// the reset gate stands before the product of the candidate, that is one product more either way. A mask is none.
+#[test]
+fn recurrent_cells() {
+    let cells = [
+        ("SimpleRnn(128)", [1, 2]),
+        ("Lstm(128)", [1, 2]),
+        ("Gru(128)", [1, 2]),
+        ("Gru(128, reset_after: false)", [2, 3]),
+    ];
+    for (layer, expected) in cells {
+        for mask in ["", ", m"] {
+            assert_eq!(launches(layer, mask), expected, "{layer}{mask}");
+        }
+    }
 }

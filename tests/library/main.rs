@@ -1,6 +1,7 @@
 //! The standard library: its files parse, its definitions check in programs, and it computes what it should.
 
 mod attention;
+mod checkpoints;
 mod codes;
 mod ctc;
 mod definitions;

@@ -102,10 +102,10 @@ fn lstm_scan(b: &mut Builder, v: &[Value], how: Loop) -> Vec<Value> {
 }
 
 /// The gradients of a layer of so many inputs and units by all its parameters, after all passes.
-fn lstm_gradients(length: usize, rows: usize, inputs: usize, units: usize) -> (Graph, Vec<(String, Tensor)>) {
+fn lstm_gradients(how: Loop, [rows, inputs, units]: [usize; 3]) -> (Graph, Vec<(String, Tensor)>) {
     let mut graph = Graph::new("lstm");
     let shapes: [(&str, &[usize]); 4] = [
-        ("x", &[length, rows, inputs]),
+        ("x", &[how.length, rows, inputs]),
         ("input weight", &[inputs, 4 * units]),
         ("recurrent weight", &[units, 4 * units]),
         ("bias", &[4 * units]),
@@ -114,7 +114,7 @@ fn lstm_gradients(length: usize, rows: usize, inputs: usize, units: usize) -> (G
     let mut b = Builder::new(&mut graph, Origin::default());
     let zero = b.fill(0.0, &f32s(&[rows, units]));
     let args = ScanArgs { consts: &v[1..], inits: &[zero, zero], xs: &v[..1] };
-    let results = b.scan(Loop::over(length), args, |b, s| {
+    let results = b.scan(how, args, |b, s| {
         let x = dot(b, s.slices[0], s.consts[0]);
         let bias = b.broadcast(s.consts[2], &[rows, 4 * units], &[1]);
         let x = b.add(x, bias);
@@ -136,17 +136,29 @@ fn lstm_gradients(length: usize, rows: usize, inputs: usize, units: usize) -> (G
 
 #[test]
 fn an_lstm_has_gradients() {
-    for (length, rows, inputs, units) in [(1, 1, 1, 1), (3, 5, 7, 6), (4, 13, 3, 17)] {
-        let (graph, inputs) = lstm_gradients(length, rows, inputs, units);
-        let inputs: Vec<(&str, Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t.clone())).collect();
-        check(&graph, &inputs);
+    for (length, sizes) in [(1, [1, 1, 1]), (3, [5, 7, 6]), (4, [13, 3, 17])] {
+        check_lstm_gradients(Loop::over(length), sizes);
     }
+}
+
+/// Segments of one step, whole ones, and with a rest, in both directions.
+#[test]
+fn an_lstm_with_checkpoints_has_gradients() {
+    for (length, steps, reverse) in [(3, 1, false), (6, 3, false), (5, 2, true)] {
+        check_lstm_gradients(Loop { reverse, checkpoint: Some(steps), ..Loop::over(length) }, [13, 5, 17]);
+    }
+}
+
+fn check_lstm_gradients(how: Loop, sizes: [usize; 3]) {
+    let (graph, inputs) = lstm_gradients(how, sizes);
+    let inputs: Vec<(&str, Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t.clone())).collect();
+    check(&graph, &inputs);
 }
 
 /// The real size is planned only: running it in the interpreter takes too long.
 #[test]
 fn an_lstm_of_the_real_size_has_a_plan() {
-    let (graph, _) = lstm_gradients(100, 64, 64, 128);
+    let (graph, _) = lstm_gradients(Loop::over(100), [64, 64, 128]);
     let program = nnc::schedule::plan(&graph, &nnc::schedule::Options { target: nnc::lane::Target::AVX512 }).unwrap();
     if std::env::var_os("NNC_PRINT").is_some() {
         println!("{graph}");
@@ -200,6 +212,26 @@ fn carries_without_history() {
             assert_eq!(text.matches("even0").count(), 1, "{text}");
             assert_eq!(only_loop(&program).after.len(), 1, "{text}");
         }
+    }
+}
+
+/// A part of the weights is read as it is, and turned for another product: both are made before the loop, one of the other.
+#[test]
+fn parts_of_constants_in_both_orientations() {
+    for how in ways() {
+        let inputs = [floats(&[how.length, 5, 8], 1), floats(&[5, 8], 2), floats(&[8, 24], 3)];
+        case(&inputs, |b, v| {
+            let args = ScanArgs { consts: &v[2..], inits: &v[1..2], xs: &v[..1] };
+            b.scan(how, args, |b, s| {
+                let part = b.slice(s.consts[0], &[0, 8], &[8, 8], &[1, 1]);
+                let product = dot(b, s.carries[0], part);
+                let sum = b.add(product, s.slices[0]);
+                let curved = b.unary(Unary::Tanh, sum);
+                let turned = b.transpose(part, &[1, 0]);
+                let back = dot(b, curved, turned);
+                [vec![b.unary(Unary::Tanh, back)], vec![]]
+            })
+        });
     }
 }
 

@@ -11,9 +11,10 @@ use crate::tensor::{Inst, Value};
 pub fn sink(at: &mut Behind, zeros: Vec<bool>) {
     let mut made = entries(at.b, &at.draft);
     made.extend(exits(&at.draft));
-    let lift = Lift::new(&at.draft, made, is_light);
+    let stacks = !at.draft.how.keeps_carries_only();
+    let lift = Lift::new(&at.draft, made, if stacks { is_light } else { is_made });
     let carries = at.draft.carries.clone();
-    let mut sums = Sums { at, lift };
+    let mut sums = Sums { at, lift, stacks };
     for (carry, starts_at_zero) in carries.iter().zip(zeros) {
         sums.accumulator(carry, starts_at_zero);
     }
@@ -22,6 +23,11 @@ pub fn sink(at: &mut Behind, zeros: Vec<bool>) {
 /// Computed where it is read: worth doing outside what the loop does too.
 fn is_light(inst: &Inst) -> bool {
     inst.op.is_source() || inst.op.is_map() || inst.op.is_move()
+}
+
+/// Takes no memory of its own.
+fn is_made(inst: &Inst) -> bool {
+    inst.op.is_source() || inst.op.is_view()
 }
 
 pub fn is_zero(literal: Option<Literal>) -> bool {
@@ -35,6 +41,8 @@ pub fn is_zero(literal: Option<Literal>) -> bool {
 pub(super) struct Sums<'l, 'a, 'g> {
     pub(super) at: &'l mut Behind<'a, 'g>,
     pub(super) lift: Lift,
+    /// Whether the loop may stack more than it does.
+    stacks: bool,
 }
 
 /// A term of a sum.
@@ -108,13 +116,13 @@ impl Sums<'_, '_, '_> {
         last
     }
 
-    /// All steps of a value, which the loop stacks from now on if there is no other way.
-    pub(super) fn stack(&mut self, value: Value) -> Outside {
+    /// All steps of a value, which the loop stacks from now on if there is no other way and it may.
+    pub(super) fn stack(&mut self, value: Value) -> Option<Outside> {
         if self.lift.kind(value).is_none() {
-            let y = self.at.add_y(value);
+            let y = self.stacks.then(|| self.at.add_y(value))?;
             self.lift.add(value, y);
         }
-        self.lift.lift(self.at.b, &self.at.draft, value)
+        Some(self.lift.lift(self.at.b, &self.at.draft, value))
     }
 }
 

@@ -9,7 +9,7 @@ impl Sums<'_, '_, '_> {
     /// `None` where the loop does it as well: a value that would have to be stacked only to be added up.
     pub(super) fn total(&mut self, value: Value) -> Option<Value> {
         if self.lift.kind(value).is_some() {
-            let steps = self.stack(value);
+            let steps = self.stack(value)?;
             return Some(self.added(steps));
         }
         let inst = self.definition(value)?.clone();
@@ -22,13 +22,13 @@ impl Sums<'_, '_, '_> {
     fn linear(&mut self, inst: &Inst) -> Option<Value> {
         let (args, ty) = (&inst.args, self.at.draft.body.ty(inst.results[0]).clone());
         Some(match &inst.op {
-            Op::Dot { .. } => self.dot(&inst.op, args, ty),
+            Op::Dot { .. } => self.dot(&inst.op, args, ty)?,
             Op::Reduce { op: Reduce::Sum, axes } => self.sum(args[0], axes)?,
             Op::ConvWeightGrad { .. } => {
-                let args = [self.images(args[0]), self.images(args[1])];
+                let args = [self.images(args[0])?, self.images(args[1])?];
                 self.at.b.op(inst.op.clone(), &args, ty)
             }
-            Op::ScatterAdd { axis, .. } => self.scatter_add(&inst.op, *axis, args, ty),
+            Op::ScatterAdd { axis, .. } => self.scatter_add(&inst.op, *axis, args, ty)?,
             Op::Unary(Unary::Neg) | Op::Transpose { .. } | Op::Reshape { .. } => self.first(inst, ty)?,
             Op::Reverse { .. } | Op::Slice { .. } | Op::Broadcast { .. } => self.first(inst, ty)?,
             Op::Pad { .. } if self.is_zero(args[1]) => self.first(inst, ty)?,
@@ -62,7 +62,7 @@ impl Sums<'_, '_, '_> {
     fn first(&mut self, inst: &Inst, ty: Type) -> Option<Value> {
         let mut args = vec![self.total(inst.args[0])?];
         for other in &inst.args[1..] {
-            args.push(self.stack(*other).value);
+            args.push(self.stack(*other)?.value);
         }
         Some(self.at.b.op(inst.op.clone(), &args, ty))
     }
@@ -70,14 +70,14 @@ impl Sums<'_, '_, '_> {
     /// The sum of argument `i`, multiplied or divided by the other one, which is the same in each step.
     fn scaled(&mut self, inst: &Inst, i: usize, ty: Type) -> Option<Value> {
         let mut args = [self.total(inst.args[i])?; 2];
-        args[1 - i] = self.stack(inst.args[1 - i]).value;
+        args[1 - i] = self.stack(inst.args[1 - i])?.value;
         Some(self.at.b.op(inst.op.clone(), &args, ty))
     }
 
     /// The steps are one more axis to contract.
-    fn dot(&mut self, op: &Op, args: &[Value], ty: Type) -> Value {
+    fn dot(&mut self, op: &Op, args: &[Value], ty: Type) -> Option<Value> {
         let Op::Dot { lhs_batch, rhs_batch, lhs_contract, rhs_contract } = op else { unreachable!("a dot") };
-        let (lhs, rhs) = (self.stack(args[0]), self.stack(args[1]));
+        let (lhs, rhs) = (self.stack(args[0])?, self.stack(args[1])?);
         let with_steps = |axes: &[usize]| [&[0], &later(axes, 1)[..]].concat();
         if lhs.steps && rhs.steps {
             let op = Op::Dot {
@@ -86,12 +86,12 @@ impl Sums<'_, '_, '_> {
                 lhs_contract: with_steps(lhs_contract),
                 rhs_contract: with_steps(rhs_contract),
             };
-            return self.at.b.op(op, &[lhs.value, rhs.value], ty);
+            return Some(self.at.b.op(op, &[lhs.value, rhs.value], ty));
         }
         // One side, or what is left of none, is summed before.
         let lhs_sum = if rhs.steps { lhs.value } else { self.added(lhs) };
         let rhs_sum = if rhs.steps { self.added(rhs) } else { rhs.value };
-        self.at.b.op(op.clone(), &[lhs_sum, rhs_sum], ty)
+        Some(self.at.b.op(op.clone(), &[lhs_sum, rhs_sum], ty))
     }
 
     /// The steps are one more axis to add up.
@@ -99,7 +99,7 @@ impl Sums<'_, '_, '_> {
         if self.lift.kind(x).is_none() && !self.is_affordable(x) {
             return None;
         }
-        let x = self.stack(x);
+        let x = self.stack(x)?;
         let steps = [&[0], &later(axes, 1)[..]].concat();
         let whole = x.stacked(self.at.b, self.at.draft.how.length);
         Some(self.at.b.sum(whole, &steps))
@@ -113,20 +113,20 @@ impl Sums<'_, '_, '_> {
     }
 
     /// All images of all steps as one batch.
-    fn images(&mut self, x: Value) -> Value {
-        let x = self.stack(x);
+    fn images(&mut self, x: Value) -> Option<Value> {
+        let x = self.stack(x)?;
         let whole = x.stacked(self.at.b, self.at.draft.how.length);
-        self.at.b.merge_leading(whole)
+        Some(self.at.b.merge_leading(whole))
     }
 
     /// The steps are one more axis of the indices.
-    fn scatter_add(&mut self, op: &Op, axis: usize, args: &[Value], ty: Type) -> Value {
+    fn scatter_add(&mut self, op: &Op, axis: usize, args: &[Value], ty: Type) -> Option<Value> {
         let length = self.at.draft.how.length;
-        let (updates, indices) = (self.stack(args[0]), self.stack(args[1]));
+        let (updates, indices) = (self.stack(args[0])?, self.stack(args[1])?);
         let (updates, indices) = (updates.stacked(self.at.b, length), indices.stacked(self.at.b, length));
         let rank = self.at.b.shape(updates).len();
         let perm: Vec<usize> = (1..=axis).chain([0]).chain(axis + 1..rank).collect();
         let updates = self.at.b.transpose(updates, &perm);
-        self.at.b.op(op.clone(), &[updates, indices], ty)
+        Some(self.at.b.op(op.clone(), &[updates, indices], ty))
     }
 }

@@ -9,26 +9,26 @@ use crate::tensor::data::{Data, Tensor};
 use crate::tensor::{Graph, InputRole, Inst, Origin, OutputRole, Value};
 
 /// The loops of a graph, those inside of others included.
-fn loops(graph: &Graph) -> Vec<&Inst> {
+pub fn loops(graph: &Graph) -> Vec<&Inst> {
     let here = |inst: &&Inst| matches!(inst.op, Op::Scan { .. });
     graph.insts.iter().filter(here).flat_map(|inst| [vec![inst], loops(&inst.regions[0])].concat()).collect()
 }
 
 /// How many operations of a kind stand in the bodies of all loops.
-fn inside(graph: &Graph, wanted: impl Fn(&Op) -> bool + Copy) -> usize {
+pub fn inside(graph: &Graph, wanted: impl Fn(&Op) -> bool + Copy) -> usize {
     loops(graph).iter().flat_map(|inst| &inst.regions[0].insts).filter(|inst| wanted(&inst.op)).count()
 }
 
-fn outside(graph: &Graph, wanted: impl Fn(&Op) -> bool) -> usize {
+pub fn outside(graph: &Graph, wanted: impl Fn(&Op) -> bool) -> usize {
     graph.insts.iter().filter(|inst| wanted(&inst.op)).count()
 }
 
-fn is_dot(op: &Op) -> bool {
+pub fn is_dot(op: &Op) -> bool {
     matches!(op, Op::Dot { .. })
 }
 
 /// `(constants, carries, xs, ys)` of the only loop.
-fn ports(graph: &Graph) -> [usize; 4] {
+pub fn ports(graph: &Graph) -> [usize; 4] {
     let [inst] = loops(graph)[..] else { panic!("one loop, found {graph}") };
     let Op::Scan { carries, xs, .. } = inst.op else { unreachable!("a loop") };
     [inst.args.len() - carries - xs, carries, xs, inst.results.len() - carries]
@@ -379,18 +379,22 @@ fn lstm(b: &mut Builder, x: Value, weights: &[Value], state: &[Value]) -> [Value
     [b.mul(o, shown), c]
 }
 
-/// No weight gradient is accumulated step by step: only what depends on the step before is left in the loops.
-#[test]
-fn a_recurrent_net_accumulates_nothing() {
+/// The net's gradients after all passes; the outputs stay the same around each that follows differentiation.
+pub fn gradients_of_language_model(how: Loop) -> Graph {
     let ids = Tensor::new(vec![6, 2], Data::I32((0..12).map(|i| i * 5 % 9).collect())).unwrap();
     let shapes: [&[usize]; 8] = [&[9, 3], &[3, 16], &[4, 16], &[16], &[4, 16], &[4, 16], &[16], &[4, 9]];
     let inputs: Vec<(String, Tensor)> =
         shapes.iter().enumerate().map(|(n, shape)| (format!("a{n}"), noise(shape, n))).collect();
     let mut inputs: Vec<(&str, Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t.clone())).collect();
     inputs.push(("ids", ids));
-    let graph = passes::run(language_model(Loop::over(6)), GRAD).unwrap();
-    let graph = run_interpreted(graph, OPT, &inputs, REORDERED).unwrap();
+    let graph = passes::run(language_model(how), GRAD).unwrap();
+    run_interpreted(graph, OPT, &inputs, REORDERED).unwrap()
+}
 
+/// No weight gradient is accumulated step by step: only what depends on the step before is left in the loops.
+#[test]
+fn a_recurrent_net_accumulates_nothing() {
+    let graph = gradients_of_language_model(Loop::over(6));
     // Forward: h0 by its weights, h0 by the next layer's, h1 by its weights; backward: as many adjoints of states.
     assert_eq!(loops(&graph).len(), 2, "{graph}");
     assert_eq!(inside(&graph, is_dot), 6, "{graph}");

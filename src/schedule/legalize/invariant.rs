@@ -15,8 +15,10 @@ pub fn hoist(body: &mut Graph, consts: &[Value], out: &mut Graph) -> Vec<Value> 
     let mut known: HashMap<Value, Value> = inputs.zip(consts.iter().copied()).collect();
     let mut hoisted = vec![];
     for value in wanted(body, &known) {
-        hoisted.push(copy(body, value, &mut known, out));
-        take_as_input(body, value, consts.len() + hoisted.len());
+        let outside = copy(body, value, &mut known, out);
+        hoisted.push(outside);
+        // What follows may be made of it.
+        known.insert(take_as_input(body, value, consts.len() + hoisted.len()), outside);
     }
     sweep(body);
     hoisted
@@ -69,12 +71,13 @@ fn copy(body: &Graph, value: Value, known: &mut HashMap<Value, Value>, out: &mut
     known[&value]
 }
 
-/// Puts an input, number `at`, in place of a value.
-fn take_as_input(body: &mut Graph, value: Value, at: usize) {
+/// Puts an input, number `at`, in place of a value; gives the input.
+fn take_as_input(body: &mut Graph, value: Value, at: usize) -> Value {
     let ty = body.ty(value).clone();
     let input = body.input(format!("hoisted{at}"), InputRole::Arg, ty, Origin::default());
     body.insts.rotate_right(1);
     body.inputs[at..].rotate_right(1);
     let uses = body.insts.iter_mut().flat_map(|i| &mut i.args).chain(body.outputs.iter_mut().map(|o| &mut o.value));
     uses.filter(|v| **v == value).for_each(|v| *v = input);
+    input
 }
