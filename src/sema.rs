@@ -30,6 +30,7 @@ mod load;
 mod member;
 mod memory;
 pub mod model;
+mod nonempty;
 mod optimizer;
 mod param;
 mod phase;

@@ -225,4 +225,17 @@ $ nnc generate t5.nn --prompt 'a text' --max-tokens 500          # E0823 where `
 
 Generate fewer tokens, or build the model with a larger `context` and table of positions.",
     ),
+    entry(
+        824,
+        "an axis would be empty",
+        "With the sizes that the data gives, a value would have no element along an axis: `x[1:]` of a batch of one row, or
+`source[:, 1:]` of a prompt of one token. A padded length is made longer in such a case (`x[:, 1:]` of rows of length 1), unless
+the data's `where` forbids it.
+
+```nn
+step (x) in D.train |> batch(1) { minimize mean((x[1:] - x[:-1]) * w) }          // E0824: the axis `B - 1` would be empty
+```
+
+Take larger batches (or `drop_last: true`), or state which lengths the data has: `where T >= 2`.",
+    ),
 ];
