@@ -109,6 +109,24 @@ fn values_of_the_data_are_opaque_and_then_known() {
     assert_eq!((bytes.values.len(), bytes.params[0].ty.shape[0]), (0, 256));
 }
 
+/// `Book.vocab` is a dimension like any other in the types of arguments and results.
+#[test]
+fn values_of_the_data_stand_in_types() {
+    let text = characters("unit: characters", "i32[65]", "|> batch(4)");
+    let typed = text
+        .replace("f32[B, T, vocab] { head(embed(x)) }", "f32[B, T, Book.vocab] { as_it_is(head(embed(x))) }")
+        .replace("model Next", "fn as_it_is(x: f32[B, T, Book.vocab]) -> f32[B, T, Book.vocab] { x }\nmodel Next");
+    assert_eq!(found(&typed), [] as [&str; 0]);
+    let (_, files) = files(&typed);
+    let value = DataValue { data: "Book".into(), column: "text".into(), what: Asked::Size };
+    assert!(check_with(&files, &[], &[(value, 66)]).1.is_empty());
+    refused(&typed.replace("head = Dense(vocab)", "head = Dense(vocab + 1)"), "E0301");
+    let mail = MAIL.replace("f32[B, labels]", "f32[B, Mail.label.count]");
+    assert_eq!(found(&mail), [] as [&str; 0]);
+    let wrong = found(&mail.replace("head = Dense(labels)", "head = Dense(labels + 1)"));
+    assert!(wrong[0].contains("a dimension Mail.label.count + 1, expected `Mail.label.count`"), "{wrong:?}");
+}
+
 #[test]
 fn what_depends_on_the_data_is_decided_once_it_is_open() {
     let text = characters("unit: characters", "i32[65]", "|> batch(4)");
