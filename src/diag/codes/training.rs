@@ -451,7 +451,8 @@ Declare `words: i32[T] = words(raw.body)`.",
         532,
         "windows that do not fit",
         "A pipeline over a text cuts it into windows: `|> windows(65, stride: 64)`, or `|> lanes(32, window: 65, overlap: 1)`, whose
-windows follow each other. A field of known length gives the length itself. Other data has rows, and no windows.
+windows follow each other and which makes the batches, too. A field of known length gives the length itself. Other data has
+rows, and no windows.
 
 ```nn
 data Book from text(\"book.txt\", unit: bytes) { bytes: i32[T] }

@@ -63,6 +63,10 @@ fn a_text_is_cut_into_windows() {
         ("i32[T]", "|> lanes(4, window: 9, overlap: 9)", "E0508"),
         ("i32[T]", "|> lanes(4)", "E0508"),
         ("i32[T]", "|> shuffle |> lanes(4, window: 9)", "E0532"),
+        ("i32[T]", "|> lanes(4, window: 9) |> batch(2)", "E0532"),
+        ("i32[T]", "|> batch(2) |> lanes(4, window: 9)", "E0532"),
+        ("i32[T]", "|> lanes(4, window: 9) |> windows(5)", "E0532"),
+        ("i32[T]", "|> windows(5) |> lanes(4, window: 9)", "E0532"),
         ("i32[T, 2]", "|> windows(9) |> batch(4)", "E0531"),
         ("f32", "|> batch(4)", "E0531"),
     ] {
