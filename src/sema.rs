@@ -42,6 +42,7 @@ mod settings;
 mod shapes;
 mod splits;
 mod stmt;
+mod target;
 mod terms;
 #[cfg(test)]
 mod tests;

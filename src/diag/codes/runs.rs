@@ -168,8 +168,8 @@ $ nnc ir digits.nn --layer conv9          # E0818: its layers are conv, hidden, 
     entry(
         819,
         "this model cannot generate",
-        "`nnc generate` needs a `train` block in which one layer has `next`, which takes the token at a position, and gives the scores
-of the one behind it. What it has seen before is in its states.
+        "`nnc generate` needs a `train` block in which one layer, and no second one, has `next`, which takes the token at a position,
+and gives the scores of the one behind it. What it has seen before is in its states.
 
 ```nn
 model Chars(vocab: int) {

@@ -253,7 +253,7 @@ the value must be a number.",
     entry(
         518,
         "not a part of the model",
-        "`over`, and the target of `optimizer for`, name layer instances.
+        "`over`, `freeze`, `optimizer for` and `load … into` take layer instances, with all parameters that they hold.
 
 ```nn
 let rate = 0.1
