@@ -30,6 +30,7 @@ mod load;
 mod member;
 mod memory;
 pub mod model;
+mod nonempty;
 mod optimizer;
 mod param;
 mod phase;
@@ -41,6 +42,7 @@ mod settings;
 mod shapes;
 mod splits;
 mod stmt;
+mod target;
 mod terms;
 #[cfg(test)]
 mod tests;

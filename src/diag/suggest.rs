@@ -100,6 +100,14 @@ const FOREIGN: &[(&str, &str)] = &[
     ("get_polynomial_decay_schedule_with_warmup", "warmup_polynomial"),
     ("get_inverse_sqrt_schedule", "inverse_sqrt"),
     ("LinearLR", "linear"),
+    ("top_k", "best"),
+    ("top_p", "mass"),
+    ("num_beams", "beams"),
+    ("max_new_tokens", "limit"),
+    ("max_length", "limit"),
+    ("early_stopping", "early"),
+    ("eos_token_id", "end"),
+    ("pad_token_id", "pad"),
 ];
 
 /// The candidate that is most like `name`, if one is like enough to be meant.

@@ -6,12 +6,13 @@ pub use crate::codegen::Form;
 use crate::codegen::{self, CodegenOptions, Compiled};
 use crate::diag::{Code, Diagnostic};
 use crate::lane::Target;
-use crate::lower;
+use crate::lower::{self, Problem};
 use crate::ops::dim::{Bindings, Dim};
 use crate::passes;
 use crate::runtime::{Executable, Pool, RunOptions, StateStore};
 use crate::schedule::{self, StepProgram};
 use crate::sema::model::{Param, Phase, Sizes};
+use crate::source::Span;
 use crate::tensor::{Graph, Origin};
 use crate::train::phases::Compile;
 use std::cell::RefCell;
@@ -148,7 +149,10 @@ fn declare_targets(graph: &mut Graph, params: &[Param]) {
 
 /// Tensor IR as lowered: nothing differentiated, nothing optimised.
 pub fn tensor(graph: &Graph<Dim>, bindings: &Bindings) -> Result<Graph, Diagnostic> {
-    lower::bind(graph, bindings).map_err(|e| internal("lowering", &e.to_string()))
+    lower::bind(graph, bindings).map_err(|e| match &e.problem {
+        Problem::TooSmall(dim, n) if !dim.symbols().is_empty() => empty(dim, *n, e.origin.span, bindings),
+        _ => internal("lowering", &e.to_string()),
+    })
 }
 
 pub fn differentiated(graph: Graph) -> Result<Graph, Diagnostic> {
@@ -166,6 +170,16 @@ pub fn plan(graph: &Graph, backend: &Backend) -> Result<StepProgram, Diagnostic>
 
 pub fn generate(program: &StepProgram, backend: &Backend) -> Result<Compiled, Diagnostic> {
     codegen::compile(program, &backend.codegen)
+}
+
+/// What the data gives leaves an axis empty.
+fn empty(dim: &Dim, n: i64, span: Span, bindings: &Bindings) -> Diagnostic {
+    let mut sizes: Vec<String> =
+        dim.symbols().iter().filter_map(|s| bindings.get(s).map(|n| format!("{} = {n}", s.name))).collect();
+    sizes.dedup();
+    Diagnostic::error(Code(824), format!("the axis `{dim}` would be empty"))
+        .label(span, format!("it has the length {n} here, with {}", sizes.join(", ")))
+        .help("an axis has at least one element: say which lengths are allowed, as in `where T >= 2`, and leave the other rows out with `|> skip_bad`; a prompt has to be longer")
 }
 
 fn through_condition(refused: &Refused) -> Diagnostic {

@@ -46,7 +46,7 @@ impl Run<'_> {
     /// E0819 where the model cannot generate, E0821 where `step` has no text, E0822 where the prompt is empty, E0823 where
     /// the model has no place for so many tokens.
     pub fn generate(&self, request: &Request, print: &mut dyn FnMut(&str)) -> Result<Generated, Diagnostic> {
-        let generation = self.train.generation.as_ref().ok_or_else(|| errors::no_next(self.train))?;
+        let generation = self.train.generation.as_ref().map_err(Diagnostic::clone)?;
         let (fitted, folder) = (self.fitted(true)?, self.program_folder());
         let known = Known::new(&fitted, &folder);
         let [read, written] = self.texts(&known)?;
@@ -138,12 +138,6 @@ fn carry_out(
 
 mod errors {
     use super::*;
-
-    pub fn no_next(train: &Train) -> Diagnostic {
-        Diagnostic::error(Code(819), "this model cannot generate")
-            .label(train.span, "one layer of this block has to have `next(token: i32[B], at: i32) -> f32[B, V]`")
-            .help("`next` gives the scores of the token behind position `at`; one that reads a text first has `start`, too")
-    }
 
     pub fn no_text(train: &Train) -> Diagnostic {
         Diagnostic::error(Code(821), "`step` reads no text").label(

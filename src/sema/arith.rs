@@ -359,9 +359,10 @@ fn no_unary(span: Span, op: UnaryOp, what: &str) -> Diagnostic {
 }
 
 fn no_operator(span: Span, op: BinaryOp, a: &Value, b: &Value) -> Diagnostic {
-    let (op, a, b) = (operator_text(op), a.describe(), b.describe());
-    Diagnostic::error(Code(203), format!("`{op}` is not defined for {a} and {b}"))
-        .label(span, format!("{a} `{op}` {b}"))
+    let (op, left, right) = (operator_text(op), a.describe(), b.describe());
+    let diag = Diagnostic::error(Code(203), format!("`{op}` is not defined for {left} and {right}"))
+        .label(span, format!("{left} `{op}` {right}"));
+    b.with_fields(a.with_fields(diag))
 }
 
 fn overflow(span: Span) -> Diagnostic {

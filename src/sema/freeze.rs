@@ -7,7 +7,6 @@ use super::checker::Checker;
 use super::emit::Checked;
 use super::load::is_word;
 use super::model::{Micro, Stage, Unit};
-use super::optimizer::not_a_target;
 use crate::diag::{Code, Diagnostic};
 use crate::ops::{Binary, DType};
 use crate::source::Span;
@@ -43,19 +42,10 @@ impl Checker {
             None => None,
         };
         for target in targets {
-            let prefixes = self.frozen_paths(target);
+            let prefixes = self.target_paths(target);
             let freeze = |prefix| Freeze { prefix, until, span: d.word.span };
             self.train.freezes.extend(prefixes.into_iter().map(freeze));
         }
-    }
-
-    fn frozen_paths(&mut self, target: &Expr) -> Vec<Arc<str>> {
-        let value = self.eval(target);
-        let mut found = vec![];
-        if !value.is_error() && !self.collect_paths(&value, &mut found) {
-            self.report(not_a_target(target.span, value.describe()));
-        }
-        found
     }
 
     /// `epoch 2`

@@ -21,7 +21,7 @@ impl Checker {
             return None;
         }
         let file = self.file_name(path);
-        let prefix = self.load_target(target);
+        let prefix = self.target_path(target).map(|path| path.to_string());
         let lines: Vec<Option<Line>> = d.mappings.iter().map(|m| self.map_line(m)).collect();
         let mut lines = lines.into_iter().collect::<Option<Vec<_>>>()?;
         if d.mappings.is_empty() {
@@ -38,17 +38,6 @@ impl Checker {
             Value::Error => None,
             other => {
                 self.report(no_file_name(path.span, other.describe()));
-                None
-            }
-        }
-    }
-
-    fn load_target(&mut self, target: &Expr) -> Option<String> {
-        match self.eval(target) {
-            Value::Instance(id) => Some(self.instances[id.0 as usize].path.to_string()),
-            Value::Error => None,
-            other => {
-                self.report(super::optimizer::not_a_target(target.span, other.describe()));
                 None
             }
         }

@@ -180,6 +180,15 @@ impl Checker {
     }
 }
 
+/// The declaration of a parameter, buffer or state, under whatever conditions.
+pub fn typed_member<'m>(members: &'m [Member], name: &str) -> Option<&'m TypedMember> {
+    members.iter().find_map(|m| match m {
+        Member::Typed(t) if &*t.name.text == name => Some(t),
+        Member::If { then, otherwise, .. } => typed_member(then, name).or_else(|| typed_member(otherwise, name)),
+        _ => None,
+    })
+}
+
 pub fn find_member(members: &[Member], name: &str) -> Option<Span> {
     members.iter().find_map(|m| match m {
         Member::Typed(t) if &*t.name.text == name => Some(t.name.span),

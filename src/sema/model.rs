@@ -103,8 +103,8 @@ pub struct Train {
     pub phases: Vec<Phase>,
     /// Weights from files of other systems, in order.
     pub loads: Vec<Load>,
-    /// How the model goes on with a text, where its root has `next`.
-    pub generation: Option<Generation>,
+    /// How the model goes on with a text, or why it cannot.
+    pub generation: Result<Generation, Diagnostic>,
     pub span: Span,
 }
 

@@ -3,6 +3,7 @@
 use super::checker::Checker;
 use super::emit::Checked;
 use super::layer::join;
+use super::member::typed_member;
 use super::model::{Micro, ParamKind, PhaseKind};
 use super::param::ParamInfo;
 use super::scope::{OptimizerSlot, Owner};
@@ -11,7 +12,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::ops::dim::Dim;
 use crate::ops::{Binary, Compare, DType, Op, Type};
 use crate::source::Span;
-use crate::syntax::ast::{self, BlockItem, Expr, ExprKind, Member, Minimize, TypedMember};
+use crate::syntax::ast::{self, BlockItem, Expr, ExprKind, Minimize, TypedMember};
 use crate::tensor::{self, Graph, Origin, OutputRole, is_within};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -34,16 +35,8 @@ pub(super) struct Target {
 
 /// The declaration of an optimizer's buffer.
 pub fn buffer<'a>(def: &'a BlockItem, name: &str) -> Option<&'a TypedMember> {
-    find_buffer(&def.members, name)
-}
-
-/// Conditions do not matter: an update uses a buffer only where its own conditions say so.
-fn find_buffer<'a>(members: &'a [Member], name: &str) -> Option<&'a TypedMember> {
-    members.iter().find_map(|m| match m {
-        Member::Typed(t) if &*t.name.text == name => Some(t),
-        Member::If { then, otherwise, .. } => find_buffer(then, name).or_else(|| find_buffer(otherwise, name)),
-        _ => None,
-    })
+    // Conditions do not matter: an update uses a buffer only where its own conditions say so.
+    typed_member(&def.members, name)
 }
 
 impl Checker {
@@ -57,7 +50,7 @@ impl Checker {
             None => self.rows_weight(),
         };
         let Some(loss) = self.loss(&m.loss) else { return };
-        let prefixes: Vec<Arc<str>> = m.over.iter().flat_map(|p| self.target_paths(p)).collect();
+        let prefixes: Vec<Arc<str>> = m.over.iter().flat_map(|p| self.target_paths(&path_expr(p))).collect();
         if !m.over.is_empty() && prefixes.is_empty() {
             return;
         }
@@ -203,27 +196,6 @@ impl Checker {
             && !phase.losses.iter().any(|(n, ..)| *n == name)
         {
             phase.losses.push((name, loss, OutputRole::Report { weight }));
-        }
-    }
-
-    /// Path prefixes of the parameters of an instance, or of a list of instances.
-    pub fn target_paths(&mut self, path: &ast::Path) -> Vec<Arc<str>> {
-        let value = self.eval(&path_expr(path));
-        let mut found = vec![];
-        if !value.is_error() && !self.collect_paths(&value, &mut found) {
-            self.report(not_a_target(path.span, value.describe()));
-        }
-        found
-    }
-
-    pub(super) fn collect_paths(&self, value: &Value, found: &mut Vec<Arc<str>>) -> bool {
-        match value {
-            Value::Instance(id) => {
-                found.push(self.instances[id.0 as usize].path.clone());
-                true
-            }
-            Value::List(items) => items.iter().all(|v| self.collect_paths(v, found)),
-            _ => false,
         }
     }
 
@@ -385,7 +357,7 @@ fn reached(graph: &Graph<Dim>, from: tensor::Value, leaves: &[tensor::Value]) ->
 }
 
 /// `net.encoder` as an expression.
-fn path_expr(path: &ast::Path) -> Expr {
+pub(super) fn path_expr(path: &ast::Path) -> Expr {
     let mut names = path.names.iter();
     let first = names.next().map_or(ExprKind::Error, |n| ExprKind::Name(n.clone()));
     let base = Expr { kind: first, span: path.span };
@@ -411,11 +383,6 @@ fn weight_not_scalar(span: Span, ty: &Type<Dim>) -> Diagnostic {
     Diagnostic::error(Code(505), format!("a weight is one number, and this is {ty}"))
         .label(span, format!("this is {ty}"))
         .help("count what takes part, for example with `count(mask)`")
-}
-
-pub fn not_a_target(span: Span, what: &str) -> Diagnostic {
-    Diagnostic::error(Code(518), format!("parameters of a layer are needed here, and this is {what}"))
-        .label(span, "expected a layer instance, such as `net` or `net.encoder`")
 }
 
 fn nothing_to_train(m: &Minimize) -> Diagnostic {

@@ -6,6 +6,7 @@ use super::defs::{did_you_mean, suggest};
 use super::emit::Emit;
 use super::lanes;
 use super::model::{DecodedReport, Padded, Phase, PhaseKind, Pipeline, Requirement, Unit};
+use super::nonempty;
 use super::scope::{BoundDim, Frame};
 use super::value::{Decoded, Value};
 use crate::diag::{Code, Diagnostic};
@@ -94,9 +95,10 @@ impl Checker {
         let (state, found) = self.with_graph(state, |c| c.elaborate_phase(each, kind, pipeline.as_ref()));
         self.training = training;
         let GraphState { emit: Emit { graph, .. }, lane_states, .. } = state;
-        let Elaborated { batch, rows, mut padded, requirements, decoded } = found;
+        let Elaborated { batch, rows, mut padded, mut requirements, decoded } = found;
         // Batches that differ only in lengths that the phase does not see are one shape.
         padded.retain(|p| graph.types.iter().any(|t| t.shape.iter().any(|d| d.symbols() == p.dim.symbols())));
+        requirements.extend(nonempty::ensure(&graph, &batch, &mut padded));
         let title = each.title.as_ref().map(|t| t.text.to_string());
         let (pipeline, span) = (pipeline?, each.word.span);
         let states = lanes::stored(&lane_states, &batch, &pipeline);

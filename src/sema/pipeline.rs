@@ -82,6 +82,10 @@ impl Checker {
         };
         let ExprKind::Name(name) = &callee.kind else { return self.fail(bad_stage(stage.span)) };
         match (&*name.text, args) {
+            ("batch" | "windows", _) if out.lanes => return self.fail(beside_lanes(&name.text, stage.span)),
+            ("lanes", _) if out.batch > 0 || out.windows.is_some() => {
+                return self.fail(beside_lanes(&name.text, stage.span));
+            }
             ("shuffle", []) => out.shuffle = true,
             ("skip_bad", []) => out.skip_bad = true,
             ("batch", args) => return self.batch_stage(args, stage.span, out),
@@ -170,7 +174,7 @@ impl Checker {
             }
             return;
         }
-        if pipeline.lanes && (pipeline.shuffle || pipeline.drop_last) {
+        if pipeline.lanes && pipeline.shuffle {
             self.report(lanes_in_order(pipeline.span));
         }
         let fixed = data.window();
@@ -283,8 +287,15 @@ fn windows_of_rows(span: Span) -> Diagnostic {
 
 fn lanes_in_order(span: Span) -> Diagnostic {
     Diagnostic::error(Code(532), "lanes go through the text in order")
-        .label(span, "nothing is shuffled or dropped here")
-        .help("leave out `shuffle` and `batch`: the number of lanes is the size of the batch")
+        .label(span, "nothing is shuffled here")
+        .help("leave out `shuffle`")
+}
+
+fn beside_lanes(stage: &str, span: Span) -> Diagnostic {
+    let text = if stage == "lanes" { "they were made before this stage" } else { "they are made already" };
+    Diagnostic::error(Code(532), "`lanes` cuts the text and makes the batches by itself")
+        .label(span, text)
+        .help("leave out `batch` and `windows`: `lanes(32, window: 65)` makes batches of 32 windows of 65 units")
 }
 
 fn other_window(span: Span, window: usize, field: usize) -> Diagnostic {

@@ -3,7 +3,7 @@
 use super::checker::{Checker, Override};
 use super::defs::{did_you_mean, suggest};
 use super::model::{Goal, NonFinite, Patience, Settings, Unit};
-use super::optimizer::Choice;
+use super::optimizer::{Choice, path_expr};
 use super::scope::{Frame, Owner};
 use super::value::{Callable, Value};
 use crate::diag::{Code, Diagnostic};
@@ -152,7 +152,7 @@ impl Checker {
         match &s.target {
             None => self.train.optimizer = Some(choice),
             Some(path) => {
-                for prefix in self.target_paths(path) {
+                for prefix in self.target_paths(&path_expr(path)) {
                     self.train.targeted.push((prefix, choice.clone()));
                 }
             }

@@ -17,6 +17,8 @@ pub fn collect_capitals(expr: &Expr, names: &mut Vec<ast::Name>) {
             collect_capitals(base, names);
             subs.iter().for_each(|s| collect_in_sub(s, names));
         }
+        // A number has no fields: `Mail` of `Mail.vocab` is data.
+        ExprKind::Field(base, _) if matches!(base.kind, ExprKind::Name(_)) => {}
         ExprKind::Unary(_, x) | ExprKind::Paren(x) | ExprKind::Field(x, _) => collect_capitals(x, names),
         ExprKind::Binary(_, a, b) | ExprKind::Pipe(a, b) | ExprKind::Range { lo: a, hi: b, .. } => {
             collect_capitals(a, names);

@@ -62,6 +62,7 @@ pub fn model(text: &str) -> Model {
 mod errors;
 mod explanations;
 mod foreign;
+mod generation;
 mod mutations;
 mod programs;
 mod sequences;

@@ -69,7 +69,7 @@ impl Checker {
             let phases = c.check_phases(members, block.word.span);
             c.check_goals(&settings);
             let loads = members.iter().filter_map(|m| directive(m, "load")).filter_map(|d| c.check_load(d)).collect();
-            let generation = c.check_generation(members);
+            let generation = c.check_generation(members, block.word.span);
             model::Train {
                 name: block.name.as_ref().map_or(String::new(), |n| n.text.to_string()),
                 settings,

@@ -136,7 +136,8 @@ impl Checker {
             },
             other => {
                 let expected = format!("a tensor of {dtype}");
-                return self.report(wrong_type(span, what, &expected, other.describe(), at));
+                let diag = wrong_type(span, what, &expected, other.describe(), at);
+                return self.report(other.with_fields(diag));
             }
         };
         let found = self.graph.emit.dtype(node);

@@ -9,6 +9,7 @@
 //! * No argument is `Value::Error`: the checker answers such calls with `Value::Error` itself.
 //! * Where the label is `axis`, a dimension name in scope arrives as `Value::Axis` (also inside a list).
 
+use crate::diag::Diagnostic;
 use crate::ops::DType;
 use crate::ops::dim::Dim;
 use crate::source::Span;
@@ -124,6 +125,13 @@ impl Value {
             Value::Record(fields) => fields.iter().any(|(_, v)| v.is_error()),
             _ => false,
         }
+    }
+
+    /// Adds to an error about this value how to take one of a record's.
+    pub fn with_fields(&self, diag: Diagnostic) -> Diagnostic {
+        let Value::Record(fields) = self else { return diag };
+        let names: Vec<String> = fields.iter().map(|(name, _)| format!("`.{name}`")).collect();
+        diag.help(format!("take one of its values: {}", names.join(" or ")))
     }
 
     /// What it is, for messages: "a list".

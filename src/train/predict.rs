@@ -6,7 +6,7 @@ use super::phases::{Compile, PhaseRunner, Scalars, rows_of};
 use crate::diag::{Code, Diagnostic};
 use crate::ops::{DType, Extent, Type};
 use crate::runtime::Executable;
-use crate::sema::model::{Data, Phase};
+use crate::sema::model::{Data, Padded, Phase};
 use crate::tensor::InputRole;
 use serde_json::{Map, Value, json};
 
@@ -64,8 +64,9 @@ impl<'a> Cuts<'a> {
         let symbolic = self.phase.graph.outputs.iter().find(|o| o.name == name).map(|o| self.phase.graph.ty(o.value));
         let cut = |(axis, &size): (usize, &usize)| {
             let dim = symbolic.map(|ty| &ty.shape[axis]);
-            let at = self.phase.padded.iter().position(|p| dim.is_some_and(|d| d.same(&p.dim)));
-            at.map_or(size, |at| self.lengths[at][row])
+            let apart = |p: &Padded| dim.and_then(|d| d.sub(&p.dim).known());
+            let found = self.phase.padded.iter().zip(&self.lengths).find_map(|(p, l)| Some((apart(p)?, l[row])));
+            found.map_or(size, |(apart, length)| (length as i64 + apart).clamp(0, size as i64) as usize)
         };
         padded.iter().enumerate().skip(1).map(cut).collect()
     }

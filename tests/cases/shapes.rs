@@ -52,6 +52,26 @@ fn batch_norm_of_one_image_is_fine() {
     project.fit().unwrap();
 }
 
+/// Differences along the rows of a batch: a batch of one has none.
+#[test]
+fn an_axis_that_a_batch_leaves_empty_is_an_error_before_training() {
+    let norm = |rows, batch| {
+        let project = batch_norm(rows, batch);
+        let program = std::fs::read_to_string(project.path().join("main.nn")).unwrap();
+        let program = program
+            .replace("norm = BatchNorm()", "norm = LayerNorm()")
+            .replace("net(x) **", "(net(x)[1:] - x[:-1]) **");
+        std::fs::write(project.path().join("main.nn"), program).unwrap();
+        project
+    };
+    for (rows, batch, size) in [(4, "batch(1)", "a batch has 1 row"), (5, "batch(2)", "the last batch has 1 row")] {
+        let error = norm(rows, batch).fit().unwrap_err();
+        assert_eq!((error.code, &*error.message), (Code(824), "the axis `B - 1` would be empty"), "{error:#?}");
+        assert!(error.labels.iter().any(|l| l.text == size), "{error:#?}");
+    }
+    norm(5, "batch(2, drop_last: true)").fit().unwrap();
+}
+
 fn model(body: &str) -> Project {
     Project::new(body, "")
 }

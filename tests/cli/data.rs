@@ -175,3 +175,58 @@ fn empty_rows_and_rows_of_one_length() {
     place.write("waves.jsonl", same);
     assert_eq!(predictions(&place, "waves.jsonl").len(), 9);
 }
+
+/// What follows each byte of a text; `T` is as the rows have it.
+const SHIFTED: &str = r#"data D from jsonl("d.jsonl") {
+  x: i32[T] = bytes(raw.x)
+}
+model Net() {
+  embed = Embedding(128, 4)
+  head = Dense(128)
+  fn forward(t: i32[B, T]) -> f32[B, T, 128] { t |> embed |> head }
+}
+train {
+  let net = Net()
+  optimizer = sgd(lr: 0.5)
+  epochs = 2
+  step (x) in D.train |> batch(2) { minimize cross_entropy(net(x[:, :-1]), x[:, 1:], mask: x.mask[:, 1:]) }
+  test (x) in D.train |> batch(2) { report loss: cross_entropy(net(x[:, :-1]), x[:, 1:], mask: x.mask[:, 1:]) }
+  predict (x) { report behind: x[:, 1:], next: argmax(net(x[:, :-1]), axis: -1) }
+}"#;
+
+fn shifted(texts: &[&str]) -> Place {
+    let place = Place::new();
+    place.write("main.nn", SHIFTED);
+    place.write("d.jsonl", texts.iter().map(|t| format!("{{\"x\": \"{t}\"}}\n")).collect::<String>());
+    place
+}
+
+/// Of rows with one element `x[:, 1:]` has none, whatever stands in their batch: the loss of nothing is 0.
+#[test]
+fn rows_too_short_for_a_slice_have_nothing_in_it() {
+    let place = shifted(&["a", "b", "cde", "fg", "h"]);
+    place.nnc(&TRAIN).ok();
+    place.nnc(&["eval", "main.nn"]).ok();
+    let rows = predictions(&place, "d.jsonl");
+    let lengths =
+        |field: &str| -> Vec<usize> { rows.iter().map(|r| r[field].as_array().expect("a list").len()).collect() };
+    assert_eq!(lengths("next"), [0, 0, 2, 1, 0]);
+    let behind: Vec<serde_json::Value> = rows.iter().map(|r| r["behind"].clone()).collect();
+    assert_eq!(serde_json::Value::from(behind), serde_json::json!([[], [], [100, 101], [103], []]));
+    let nothing = shifted(&["a", "b", "c"]);
+    nothing.nnc(&TRAIN).ok();
+    let log = nothing.read("runs/main-1/log.jsonl");
+    assert!(log.contains("\"loss\":0.0"), "{log}");
+    assert_eq!(predictions(&nothing, "d.jsonl")[2]["behind"], serde_json::json!([]));
+}
+
+/// Rows of four elements leave nothing of `x[:, :T % 4]`, and no padding helps.
+#[test]
+fn an_axis_that_stays_empty_is_an_error() {
+    let place = shifted(&["abcd", "efgh"]);
+    place.edit(
+        "(net(x[:, :-1]), x[:, 1:], mask: x.mask[:, 1:])",
+        "(net(x)[:, :T % 4], x[:, :T % 4], mask: x.mask[:, :T % 4])",
+    );
+    refused(&place, "E0824", "with T = 4");
+}

@@ -203,3 +203,35 @@ fn what_cannot_be_generated_is_refused() {
     place.write("d.jsonl", "{\"text\": [1, 2, 3]}");
     assert_eq!(generate(&place, &["--prompt", "a"]), ["E0821"]);
 }
+
+/// A layer that reads a text with `start(source, mask)` alone; a prompt that leaves nothing of a slice is an error.
+#[test]
+fn a_prompt_too_short_for_a_slice_is_refused() {
+    let program = r#"data D from jsonl("d.jsonl") {
+  text: i32[8] = characters(raw.text)
+  split train
+}
+model Reader() {
+  embed = Embedding(40, 40)
+  state sum: f32[B, 40] = 0.0
+  fn forward(t: i32[B, T]) -> f32[B, T, 40] { embed(t) }
+  fn start(source: i32[B, S], mask: bool[B, S]) -> i32[B] {
+    sum = max(embed(source[:, 1:]) - embed(source[:, :-1]), axis: 1)
+    source[:, 0]
+  }
+  fn next(token: i32[B], at: i32) -> f32[B, 40] { sum + embed(token) }
+}
+train {
+  let net = Reader()
+  optimizer = sgd(lr: 0.1)
+  epochs = 1
+  step (text) in D.train |> batch(4) { minimize cross_entropy(net(text), text) }
+}
+"#;
+    let place = place(program, &ROWS.map(|row| serde_json::json!({ "text": row }).to_string()));
+    let args = |prompt| ["generate", "main.nn", "--untrained", "--prompt", prompt, "--max-tokens", "3"];
+    place.nnc(&args("the")).ok();
+    assert_eq!(failing(&place, &args("t")), ["E0824"]);
+    let said = place.nnc(&args("t")).code(3).stderr;
+    assert!(said.contains("the axis `S - 1` would be empty") && said.contains("S = 1"), "{said}");
+}

@@ -1,7 +1,7 @@
 //! Generation: what is kept of the scores, what chance does, ends and padding. transformers' tokens are in tests/parity.
 
-use super::assert_close;
 use super::values::{floats, graph, outputs};
+use super::{assert_close, check, model};
 use nnc::tensor::data::{Data, Tensor};
 use nnc::tensor::interp::{self, Precision::F64};
 
@@ -99,6 +99,57 @@ fn chance_without_a_choice_is_greedy() {
     let drawn = walk("sample(walker, prompt, 40)", &[0.0; 16], &[0, 0]);
     assert!((0..4).all(|t| drawn.iter().filter(|d| **d == f64::from(t)).count() > 8), "{drawn:?}");
     assert_ne!(drawn[..40], drawn[40..], "rows draw for themselves");
+}
+
+/// What a walker answers whose `start` takes the first token of each source; `beams` stands behind its arguments.
+fn answered(options: &str, beams: &str) -> Result<Vec<f64>, Vec<String>> {
+    let program = format!(
+        "model M() {{
+  walker = Walker()
+  fn forward(source: i32[2, 3]) {{ answer(walker, source, full([2, 3], true), 3{options}) }}
+}}
+layer Walker() {{
+  param table: f32[4, 4] = zeros
+  fn start(source: i32[B, S], mask: bool[B, S]{beams}) -> i32[B] {{ source[:, 0] }}
+  fn next(token: i32[B], at: i32) -> f32[B, 4] {{ table[token] }}
+}}"
+    );
+    let diagnostics = check(&program).1;
+    if !diagnostics.is_empty() {
+        return Err(diagnostics.into_iter().map(|d| format!("{}: {}", d.code, d.message)).collect());
+    }
+    let source = Tensor::new(vec![2, 3], Data::I32(vec![0, 9, 9, 1, 9, 9])).expect("fits");
+    let args = [("source", source), ("walker.table", floats(&[4, 4], &CHAIN))];
+    Ok(interp::run(&graph(&program), &args, F64).expect("it runs")[0].to_f64())
+}
+
+/// `start(source, mask)` is enough for one beam.
+#[test]
+fn an_answer_begins_with_what_start_gives() {
+    let expected = vec![2., 1., 3., 3., 3., 3.];
+    for (options, beams) in [("", ""), (", beams: 1", ""), ("", ", beams: int = 1")] {
+        assert_eq!(answered(options, beams), Ok(expected.clone()), "{options}{beams}");
+    }
+    let searched = walk("beam_search(walker, prompt, 3, beams: 2)", &CHAIN, &[0, 1]);
+    assert_eq!(answered(", beams: 2", ", beams: int = 1"), Ok(searched));
+    assert_eq!(answered(", beams: 2", "").unwrap_err(), ["E0105: `Walker.start` has no parameter `beams`"]);
+}
+
+/// The example of the reference works with one beam and with several, and needs no call of `forward` before.
+#[test]
+fn the_translator_of_the_reference_answers() {
+    let reference = include_str!("../../docs/language.md");
+    let (_, translator) = reference.split_once("layer Translator").expect("the example");
+    let (translator, _) = translator.split_once("```").expect("its end");
+    for options in ["", ", beams: 3"] {
+        model(&format!(
+            "layer Translator{translator}
+model M() {{
+  net = Translator(20)
+  fn forward(source: i32[B, S], mask: bool[B, S]) {{ answer(net, source, mask, 10{options}) }}
+}}"
+        ));
+    }
 }
 
 /// With enough beams the search finds the best of all continuations.

@@ -123,6 +123,24 @@ fn next_repeated_equals_forward() {
     }
 }
 
+/// What looks at a memory may read it before any other call tells it its width; a memory of another width says `like` what.
+#[test]
+fn a_memory_may_come_first() {
+    for Case { layer, forward, start, next } in CASES.iter().filter(|c| !c.start.is_empty()) {
+        let found = run(layer, &format!("{start}\n    let b = {LOOP} {{ yield {next} }}\n    (a: {forward}, b: b)"));
+        assert_close(&found[1], &found[0], 1e-9, layer);
+    }
+    let layer = "TransformerDecoder(2, 2, 12, context: 7)";
+    let body = format!(
+        "let s = s[:, :, :6]
+    net.remember(s, like: x)
+    let b = {LOOP} {{ yield net.next(xt, t) }}
+    (a: net(x, s), b: b)"
+    );
+    let found = run(layer, &body);
+    assert_close(&found[1], &found[0], 1e-9, layer);
+}
+
 /// After two positions both rows go on from the second one's past.
 #[test]
 fn reordered_states_are_those_of_other_rows() {

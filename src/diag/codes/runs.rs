@@ -168,8 +168,8 @@ $ nnc ir digits.nn --layer conv9          # E0818: its layers are conv, hidden, 
     entry(
         819,
         "this model cannot generate",
-        "`nnc generate` needs a `train` block in which one layer has `next`, which takes the token at a position, and gives the scores
-of the one behind it. What it has seen before is in its states.
+        "`nnc generate` needs a `train` block in which one layer, and no second one, has `next`, which takes the token at a position,
+and gives the scores of the one behind it. What it has seen before is in its states.
 
 ```nn
 model Chars(vocab: int) {
@@ -224,5 +224,18 @@ $ nnc generate t5.nn --prompt 'a text' --max-tokens 500          # E0823 where `
 ```
 
 Generate fewer tokens, or build the model with a larger `context` and table of positions.",
+    ),
+    entry(
+        824,
+        "an axis would be empty",
+        "With the sizes that the data gives, a value would have no element along an axis: `x[1:]` of a batch of one row, or
+`source[:, 1:]` of a prompt of one token. A padded length is made longer in such a case (`x[:, 1:]` of rows of length 1), unless
+the data's `where` forbids it.
+
+```nn
+step (x) in D.train |> batch(1) { minimize mean((x[1:] - x[:-1]) * w) }          // E0824: the axis `B - 1` would be empty
+```
+
+Take larger batches (or `drop_last: true`), or state which lengths the data has: `where T >= 2`.",
     ),
 ];

@@ -253,7 +253,7 @@ the value must be a number.",
     entry(
         518,
         "not a part of the model",
-        "`over`, and the target of `optimizer for`, name layer instances.
+        "`over`, `freeze`, `optimizer for` and `load … into` take layer instances, with all parameters that they hold.
 
 ```nn
 let rate = 0.1
@@ -451,7 +451,8 @@ Declare `words: i32[T] = words(raw.body)`.",
         532,
         "windows that do not fit",
         "A pipeline over a text cuts it into windows: `|> windows(65, stride: 64)`, or `|> lanes(32, window: 65, overlap: 1)`, whose
-windows follow each other. A field of known length gives the length itself. Other data has rows, and no windows.
+windows follow each other and which makes the batches, too. A field of known length gives the length itself. Other data has
+rows, and no windows.
 
 ```nn
 data Book from text(\"book.txt\", unit: bytes) { bytes: i32[T] }

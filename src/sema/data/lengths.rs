@@ -134,7 +134,7 @@ impl Checker {
         }
         let dim = symbol.mul(&Dim::Const(multiple as i64));
         let bounds = (length.least, length.most);
-        BatchLength { padded: Padded { name: length.name.clone(), dim, multiple, bounds }, lengths }
+        BatchLength { padded: Padded { name: length.name.clone(), dim, multiple, least: multiple, bounds }, lengths }
     }
 
     /// `tokens.mask` and `tokens.lengths` of a field that varies in length; `None` for anything else.

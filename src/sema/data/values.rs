@@ -25,7 +25,10 @@ impl Checker {
             _ => false,
         };
         match distinct_vocabularies(info.columns_of(field.map(|f| &*f.text)).filter(wanted))[..] {
-            [column] => Some(Value::Dim(self.data_constant(&info.model.name, column, Asked::Size))),
+            [column] => {
+                let text = written(owner, field, name);
+                Some(Value::Dim(self.data_constant(&info.model.name, column, Asked::Size, &text)))
+            }
             [] if field.is_none() && info.model.splits.iter().any(|s| *s.name == *name.text) => None,
             [] => Some(self.report(errors::no_value(name))),
             [..] => Some(self.report(errors::several_vocabularies(name, &owner.text))),
@@ -46,7 +49,8 @@ impl Checker {
         Some(match distinct_vocabularies(info.columns_of(field.map(|f| &*f.text)).filter(wanted))[..] {
             [column] => {
                 let (value, span) = self.only_argument(first, args).unwrap_or((Value::Unit, name.span));
-                self.data_method(&name.text, &info.model.name, column, (&value, span))
+                let text = written(owner, field, name);
+                self.data_method(name, (&info.model.name, column, &text), (&value, span))
             }
             [] => self.report(errors::no_value(name)),
             [..] => self.report(errors::several_vocabularies(name, &owner.text)),
@@ -61,10 +65,17 @@ impl Checker {
         }
     }
 
-    fn data_method(&mut self, name: &str, data: &str, column: &Column, (arg, span): (&Value, Span)) -> Value {
-        match (name, arg) {
+    fn data_method(
+        &mut self,
+        name: &ast::Name,
+        (data, column, text): (&str, &Column, &str),
+        (arg, span): (&Value, Span),
+    ) -> Value {
+        match (&*name.text, arg) {
             (_, Value::Error) => Value::Error,
-            ("id", Value::Str(token)) => Value::Dim(self.data_constant(data, column, Asked::Id(token.to_string()))),
+            ("id", Value::Str(token)) => {
+                Value::Dim(self.data_constant(data, column, Asked::Id(token.to_string()), text))
+            }
             ("id", _) => self.report(errors::no_token(span)),
             (_, Value::Tensor(ids)) if self.graph.emit.dtype(*ids) == DType::I32 => {
                 let is_text = column.reading != Reading::Category;
@@ -90,8 +101,8 @@ impl Checker {
         }
     }
 
-    /// The number, where it is known; else an opaque symbol that stands for it.
-    fn data_constant(&mut self, data: &str, column: &Column, what: Asked) -> Dim {
+    /// The number, where it is known; else an opaque symbol that stands for it, under the name that the program has for it.
+    fn data_constant(&mut self, data: &str, column: &Column, what: Asked, text: &str) -> Dim {
         if matches!((&column.reading, &what), (Reading::Ids { unit: TextUnit::Bytes, .. }, Asked::Size)) {
             return Dim::Const(256);
         }
@@ -100,10 +111,9 @@ impl Checker {
             return dim.clone();
         }
         let dim = match &value.what {
-            Asked::Size if column.reading == Reading::Category => self.fresh_symbol(&format!("{data}.count")),
-            Asked::Size => self.fresh_symbol(&format!("{data}.vocab")),
+            Asked::Size => self.fresh_symbol(text),
             // A symbol is at least 1, an id may be 0.
-            Asked::Id(_) => self.fresh_symbol(&format!("{data}.id")).sub(&Dim::Const(1)),
+            Asked::Id(_) => self.fresh_symbol(text).sub(&Dim::Const(1)),
         };
         self.graph.emit.learned.extend(dim.symbols());
         self.values.push((value, dim.clone()));
@@ -121,6 +131,12 @@ fn owner_and_field(base: &Expr) -> Option<(&ast::Name, Option<&ast::Name>)> {
         },
         _ => None,
     }
+}
+
+/// `Mail.folder.count`, as the program has it.
+fn written(owner: &ast::Name, field: Option<&ast::Name>, name: &ast::Name) -> String {
+    let names = [Some(owner), field, Some(name)];
+    names.into_iter().flatten().map(|n| &*n.text).collect::<Vec<_>>().join(".")
 }
 
 /// One column for each vocabulary.

@@ -19,7 +19,7 @@ impl Emit {
             Value::Bool(b) if dtype == DType::Bool => Ok(self.constant(f64::from(u8::from(*b)), dtype)),
             Value::Bool(b) => Err(error::literal_does_not_fit(span, b, dtype)),
             Value::List(items) if !items.is_empty() => self.table(items, dtype),
-            other => Err(error::wrong_kind(span, "a tensor or a number", other.describe())),
+            other => Err(error::not_a_tensor(span, other)),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::diag::{Code, Diagnostic};
 use crate::ops::dim::Dim;
 use crate::ops::{DType, Extent, Type};
+use crate::sema::value::Value;
 use crate::source::Span;
 use std::fmt::{Display, Write};
 
@@ -43,6 +44,10 @@ pub fn not_for_dtype(span: Span, what: &str, dtype: DType, help: &str) -> Boxed 
 
 pub fn wrong_kind(span: Span, expected: &str, found: &str) -> Boxed {
     error(253, format!("expected {expected}, found {found}"), span, format!("this is {found}")).into()
+}
+
+pub fn not_a_tensor(span: Span, value: &Value) -> Boxed {
+    value.with_fields(*wrong_kind(span, "a tensor or a number", value.describe())).into()
 }
 
 pub fn missing_argument(span: Span, signature: &str, name: &str) -> Boxed {

@@ -222,6 +222,8 @@ pub struct Padded {
     /// `multiple` times a symbol.
     pub dim: Dim,
     pub multiple: usize,
+    /// The least size of a batch: with it no axis of the phase is empty. A multiple.
+    pub least: usize,
     /// Rows have at least and at most so many elements, as `where` says.
     pub bounds: (usize, Option<usize>),
 }
@@ -229,7 +231,12 @@ pub struct Padded {
 impl Padded {
     /// The size of a batch whose longest row has this length.
     pub fn size(&self, longest: usize) -> usize {
-        longest.max(1).next_multiple_of(self.multiple)
+        longest.max(self.least).next_multiple_of(self.multiple)
+    }
+
+    /// The declaration allows rows of one multiple more than the least size.
+    pub fn can_grow(&self) -> bool {
+        self.bounds.1.is_none_or(|most| self.least + self.multiple <= most)
     }
 
     /// The name of the input with the lengths of the rows, i32[B].

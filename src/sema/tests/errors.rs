@@ -103,6 +103,67 @@ fn an_error_of_the_library_points_at_the_users_call() {
     assert_eq!(places(&sources, &diag)[0], "softmax(x, axis: 4)");
 }
 
+/// A record where a tensor is needed: its values are named.
+#[test]
+fn a_record_says_what_it_holds() {
+    let program = |body: &str| {
+        format!("model Net() {{\n  rnn = Gru(4)\n  head = Dense(2)\n  fn forward(x: f32[B, 3, 3]) {{ {body} }}\n}}")
+    };
+    for (body, code) in [("x |> rnn |> head", 201), ("relu(rnn(x))", 201), ("mean(rnn(x))", 253), ("rnn(x) + 1.0", 203)]
+    {
+        let (_, diag) = only(&program(body));
+        assert_eq!((diag.code.0, diag.help.as_deref()), (code, Some("take one of its values: `.all` or `.last`")));
+    }
+}
+
+/// `freeze`, `optimizer for`, `over` and `load` take layers: a parameter is named with the layer that holds it, whether its
+/// size is known or not.
+#[test]
+fn a_parameter_is_no_layer() {
+    let program = |line: &str, over: &str| {
+        format!(
+            "data D from csv(\"d.csv\") {{
+  x: f32[3]
+  y: i32
+}}
+model M() {{
+  blocks = [Dense(4), BatchNorm()]
+  fn forward(x: f32[B, 3]) {{ blocks[1](blocks[0](x)) }}
+}}
+train {{
+  let net = M()
+  optimizer = sgd(lr: 0.1)
+  {line}
+  epochs = 1
+  step (x, y) in D.train |> batch(2) {{ minimize cross_entropy(net(x), y){over} }}
+}}"
+        )
+    };
+    for (line, over, word) in [
+        ("freeze net.blocks[0].weight", "", "parameter"),
+        ("freeze net.blocks[0].bias", "", "parameter"),
+        ("freeze net.blocks[1].running_mean", "", "buffer"),
+        ("load \"w.safetensors\" into net.blocks[0].weight", "", "parameter"),
+    ] {
+        let (_, diag) = only(&program(line, over));
+        let layer = if word == "buffer" { "net.blocks[1]" } else { "net.blocks[0]" };
+        assert_eq!(diag.code.0, 518, "{line}");
+        assert!(diag.message.ends_with(&format!("is a {word} of `{layer}`, and no layer")), "{}", diag.message);
+        assert!(diag.help.is_some_and(|h| h.contains(&format!("write `{layer}`"))), "{line}");
+    }
+    let single = |text: String| {
+        text.replace("blocks = [Dense(4), BatchNorm()]", "d = Dense(4)").replace("blocks[1](blocks[0](x))", "d(x)")
+    };
+    for (line, over) in [("", " over net.d.weight"), ("optimizer for net.d.weight = sgd(lr: 0.2)", "")] {
+        let (_, diag) = only(&single(program(line, over)));
+        assert_eq!(
+            (diag.code.0, &*diag.message),
+            (518, "`weight` is a parameter of `net.d`, and no layer"),
+            "{line}{over}"
+        );
+    }
+}
+
 #[test]
 fn suggestions_are_fixes() {
     let (sources, diag) = only("fn f(x: f32[*S]) -> f32[*S] { sigmiod(x) }");

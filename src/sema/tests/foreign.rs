@@ -48,6 +48,35 @@ fn names_of_other_systems_are_translated() {
     }
 }
 
+/// The options of transformers' `generate`.
+#[test]
+fn options_of_generation_are_translated() {
+    for call in [
+        "sample(w, x, 3, top_k: 2)",
+        "sample(w, x, 3, top_p: 0.9)",
+        "sample(w, x, max_new_tokens: 3)",
+        "greedy(w, x, 3, eos_token_id: 1)",
+        "greedy(w, x, 3, end: 1, pad_token_id: 2)",
+        "beam_search(w, x, 3, num_beams: 2)",
+        "beam_search(w, x, 3, early_stopping: true)",
+    ] {
+        let text = format!(
+            "layer Walker() {{
+  param table: f32[4, 4] = zeros
+  fn next(token: i32[B], at: i32) -> f32[B, 4] {{ table[token] }}
+}}
+model M() {{
+  w = Walker()
+  fn forward(x: i32[B, 2]) {{ {call} }}
+}}"
+        );
+        let (code, help, fixed) = told(&text);
+        let fixed = fixed.unwrap_or_else(|| panic!("{text}: {help}"));
+        let (sources, _, diags) = run(&fixed, &[]);
+        assert!(code == 105 && diags.is_empty(), "{fixed}\n{:#?}", summary(&sources, &diags));
+    }
+}
+
 #[test]
 fn methods_of_tensors_are_functions() {
     for (body, code, part) in [

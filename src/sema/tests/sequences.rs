@@ -152,3 +152,20 @@ fn stages_name_a_dimension() {
         assert!(found.len() == 1 && found[0].starts_with(code), "{stage}: {found:?}");
     }
 }
+
+/// A batch is at least so long that no axis is empty.
+#[test]
+fn a_padded_length_leaves_no_axis_empty() {
+    let least = |facts: &str, stages: &str, slice: &str| {
+        let body = format!("mean(scale(x)[:, {slice}], axis: 1, mask: mask[:, {slice}])");
+        let phase = model(&program(facts, stages, &body)).trains[0].phases[0].clone();
+        phase.padded[0].size(0)
+    };
+    assert_eq!(least("", "", "1:"), 2);
+    assert_eq!(least("", "", ":-1"), 2);
+    assert_eq!(least("", "", ": floor(T / 3)"), 3);
+    assert_eq!(least("", "|> pad(T, multiple: 4)", "1:"), 4);
+    assert_eq!(least("where T >= 0", "", "1:"), 2);
+    assert_eq!(least("where T >= 5", "", "4:"), 5);
+    assert_eq!(least("", "", ": T % 3"), 1);
+}

@@ -63,6 +63,10 @@ fn a_text_is_cut_into_windows() {
         ("i32[T]", "|> lanes(4, window: 9, overlap: 9)", "E0508"),
         ("i32[T]", "|> lanes(4)", "E0508"),
         ("i32[T]", "|> shuffle |> lanes(4, window: 9)", "E0532"),
+        ("i32[T]", "|> lanes(4, window: 9) |> batch(2)", "E0532"),
+        ("i32[T]", "|> batch(2) |> lanes(4, window: 9)", "E0532"),
+        ("i32[T]", "|> lanes(4, window: 9) |> windows(5)", "E0532"),
+        ("i32[T]", "|> windows(5) |> lanes(4, window: 9)", "E0532"),
         ("i32[T, 2]", "|> windows(9) |> batch(4)", "E0531"),
         ("f32", "|> batch(4)", "E0531"),
     ] {
@@ -107,6 +111,24 @@ fn values_of_the_data_are_opaque_and_then_known() {
     // The ids of bytes are known without any data.
     let bytes = model(&characters("unit: bytes", "i32[65]", "|> batch(4)"));
     assert_eq!((bytes.values.len(), bytes.params[0].ty.shape[0]), (0, 256));
+}
+
+/// `Book.vocab` is a dimension like any other in the types of arguments and results.
+#[test]
+fn values_of_the_data_stand_in_types() {
+    let text = characters("unit: characters", "i32[65]", "|> batch(4)");
+    let typed = text
+        .replace("f32[B, T, vocab] { head(embed(x)) }", "f32[B, T, Book.vocab] { as_it_is(head(embed(x))) }")
+        .replace("model Next", "fn as_it_is(x: f32[B, T, Book.vocab]) -> f32[B, T, Book.vocab] { x }\nmodel Next");
+    assert_eq!(found(&typed), [] as [&str; 0]);
+    let (_, files) = files(&typed);
+    let value = DataValue { data: "Book".into(), column: "text".into(), what: Asked::Size };
+    assert!(check_with(&files, &[], &[(value, 66)]).1.is_empty());
+    refused(&typed.replace("head = Dense(vocab)", "head = Dense(vocab + 1)"), "E0301");
+    let mail = MAIL.replace("f32[B, labels]", "f32[B, Mail.label.count]");
+    assert_eq!(found(&mail), [] as [&str; 0]);
+    let wrong = found(&mail.replace("head = Dense(labels)", "head = Dense(labels + 1)"));
+    assert!(wrong[0].contains("a dimension Mail.label.count + 1, expected `Mail.label.count`"), "{wrong:?}");
 }
 
 #[test]
