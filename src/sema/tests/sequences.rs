@@ -191,6 +191,15 @@ fn the_end_of_a_padded_axis_is_no_place_of_a_row() {
     }
 }
 
+/// A scan that goes past the mask leaves nothing out.
+#[test]
+fn a_scan_has_to_use_its_mask() {
+    let scan =
+        |next: &str| format!("var h = zeros([B, 3])\nscan (xt, mt) in (scale(x), mask) along T {{ h = {next} }}\nh");
+    assert_eq!(errors("", "", &scan("advance(mt, h + xt, h)")), [] as [&str; 0]);
+    refused(&[&scan("h + xt")]);
+}
+
 /// The help names what the place can do.
 #[test]
 fn the_help_suits_the_operation() {
