@@ -10,7 +10,7 @@
 //! needs no double masking. Operations with singular partials (sqrt, log, division, pow, exp) always guard for it; a
 //! plain product does only where its result reaches a `where` without a contraction between ([`Sweep::masked`]).
 //!
-//! No gradient passes through a loop that ends on a condition: such a `Grad` stays, and [`refused`] finds it.
+//! No gradient passes through a loop that ends on a condition: such a `Grad` stays, and [`refused`] finds it, mostly before too.
 
 mod attention;
 mod cut;
@@ -19,7 +19,7 @@ pub mod rules;
 mod scan;
 mod sweep;
 
-use crate::ops::Op;
+use crate::ops::{Extent, Op};
 use crate::tensor::build::Builder;
 use crate::tensor::{Graph, Inst, Origin, OutputRole, Value};
 use std::collections::HashMap;
@@ -46,18 +46,19 @@ pub struct Refused {
     pub scan: Origin,
 }
 
-/// The first gradient that [`expand_grads`] left.
-pub fn refused(graph: &Graph) -> Option<Refused> {
-    let inside = |inst: &Inst| inst.regions.iter().find_map(refused);
-    let here = |inst: &Inst| match inst.op {
-        Op::Grad => Some(Refused { grad: inst.origin.clone(), scan: obstacle(graph, &inst.args).unwrap_or_default() }),
+/// The first gradient that [`expand_grads`] leaves or has left. Before, loops in composites and those between a loss
+/// and a gradient of a gradient do not show.
+pub fn refused<D: Extent>(graph: &Graph<D>) -> Option<Refused> {
+    let inside = |inst: &Inst<D>| inst.regions.iter().find_map(refused);
+    let here = |inst: &Inst<D>| match inst.op {
+        Op::Grad => obstacle(graph, &inst.args).map(|scan| Refused { grad: inst.origin.clone(), scan }),
         _ => None,
     };
     graph.insts.iter().find_map(|inst| here(inst).or_else(|| inside(inst)))
 }
 
 /// The first loop that ends on a condition between the loss and what its gradient is taken by.
-fn obstacle(graph: &Graph, args: &[Value]) -> Option<Origin> {
+fn obstacle<D: Extent>(graph: &Graph<D>, args: &[Value]) -> Option<Origin> {
     let active = flow::active(graph, args[1..].iter().copied());
     flow::obstacle(graph, &active, &flow::wanted(graph, [args[0]]))
 }

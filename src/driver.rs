@@ -58,6 +58,7 @@ impl Session {
         }
         let (model, found) = sema::check(&files, overrides);
         diagnostics.extend(found);
+        diagnostics.extend(refusals(&model, &diagnostics));
         diagnostics.sort_by_key(|d| d.labels.first().map(|l| l.span));
         Ok(Session {
             path: path.to_path_buf(),
@@ -115,6 +116,7 @@ impl Session {
             None => number(self.data()?.fitted())?.unwrap_or_default(),
         };
         let (model, mut diagnostics) = sema::check_with(&self.files, &self.overrides, &numbers);
+        diagnostics.extend(refusals(&model, &diagnostics));
         diagnostics.sort_by_key(|d| d.labels.first().map(|l| l.span));
         (self.model, self.diagnostics) = (model, diagnostics);
         Ok(())
@@ -128,6 +130,15 @@ impl Session {
     pub fn folder(&self) -> PathBuf {
         self.path.parent().map(Path::to_path_buf).unwrap_or_default()
     }
+}
+
+/// Gradients of a checked program that cannot be taken, each once: stages of a step share them.
+fn refusals(model: &Model, found: &[Diagnostic]) -> Vec<Diagnostic> {
+    let checked = !found.iter().any(Diagnostic::is_error);
+    let phases = model.trains.iter().filter(|_| checked).flat_map(|t| &t.phases);
+    let mut refused: Vec<Diagnostic> = phases.filter_map(|p| compile::refusal(&p.graph)).collect();
+    refused.dedup();
+    refused
 }
 
 struct Loader<'a> {

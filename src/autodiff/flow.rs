@@ -3,15 +3,17 @@
 //! In a loop both go around: a carry is active where the step makes it depend on something active, and wanted where a
 //! later step puts it into something wanted. The sets of a body are the least ones that are closed under this.
 
-use crate::ops::{Binary, Op, Unary};
+use crate::ops::{Binary, Extent, Op, Unary};
 use crate::tensor::scan::{Scan, Values};
 use crate::tensor::{Graph, Inst, Origin, Value};
 
-/// Operations whose derivative is zero almost everywhere, or zero by decree.
-fn is_flat(op: &Op) -> bool {
+/// Operations whose derivative is zero almost everywhere, or zero by decree. What a gradient that is not expanded yet
+/// passes through is seen only afterwards.
+fn is_flat<D>(op: &Op<D>) -> bool {
     matches!(
         op,
         Op::StopGradient
+            | Op::Grad
             | Op::Bitcast(_)
             | Op::Unary(Unary::Sign | Unary::Floor | Unary::Ceil | Unary::RoundEven)
             | Op::Binary(Binary::FloorDiv)
@@ -19,7 +21,7 @@ fn is_flat(op: &Op) -> bool {
 }
 
 /// The float values that depend differentiably on one of `wrt`.
-pub fn active(graph: &Graph, wrt: impl IntoIterator<Item = Value>) -> Values {
+pub fn active<D: Extent>(graph: &Graph<D>, wrt: impl IntoIterator<Item = Value>) -> Values {
     let is_float = |v: &Value| graph.ty(*v).dtype.is_float();
     let mut active: Values = wrt.into_iter().filter(is_float).collect();
     for inst in &graph.insts {
@@ -34,13 +36,13 @@ pub fn active(graph: &Graph, wrt: impl IntoIterator<Item = Value>) -> Values {
 }
 
 /// The active values of a scan's body.
-pub fn active_inside(scan: &Scan, active: &Values) -> Values {
+pub fn active_inside<D: Extent>(scan: &Scan<D>, active: &Values) -> Values {
     scan.forward(|arg| active.contains(&arg), |seeds| self::active(scan.body, seeds.iter().copied()))
 }
 
-fn active_results(scan: &Scan, active: &Values, inside: &Values) -> Vec<Value> {
+fn active_results<D: Extent>(scan: &Scan<D>, active: &Values, inside: &Values) -> Vec<Value> {
     let finals = scan.finals.iter().zip(scan.inits).zip(scan.carry_inputs());
-    if *scan.length == 0 {
+    if scan.length.known() == Some(0) {
         return finals.filter(|((_, init), _)| active.contains(init)).map(|((last, _), _)| *last).collect();
     }
     let finals = finals.filter(|(_, input)| inside.contains(input)).map(|((last, _), _)| *last);
@@ -49,7 +51,7 @@ fn active_results(scan: &Scan, active: &Values, inside: &Values) -> Vec<Value> {
 }
 
 /// The float values that one of `from` depends on differentiably.
-pub fn wanted(graph: &Graph, from: impl IntoIterator<Item = Value>) -> Values {
+pub fn wanted<D: Extent>(graph: &Graph<D>, from: impl IntoIterator<Item = Value>) -> Values {
     let is_float = |v: &Value| graph.ty(*v).dtype.is_float();
     let mut wanted: Values = from.into_iter().filter(is_float).collect();
     for inst in graph.insts.iter().rev().filter(|inst| !is_flat(&inst.op)) {
@@ -65,12 +67,12 @@ pub fn wanted(graph: &Graph, from: impl IntoIterator<Item = Value>) -> Values {
 }
 
 /// The wanted values of a scan's body.
-pub fn wanted_inside(scan: &Scan, wanted: &Values) -> Values {
+pub fn wanted_inside<D: Extent>(scan: &Scan<D>, wanted: &Values) -> Values {
     scan.backward(|result| wanted.contains(&result), |seeds| self::wanted(scan.body, seeds.iter().copied()))
 }
 
-fn wanted_args(scan: &Scan, wanted: &Values) -> Vec<Value> {
-    if *scan.length == 0 {
+fn wanted_args<D: Extent>(scan: &Scan<D>, wanted: &Values) -> Vec<Value> {
+    if scan.length.known() == Some(0) {
         let kept = scan.inits.iter().zip(scan.finals).filter(|(_, result)| wanted.contains(result));
         return kept.map(|(init, _)| *init).collect();
     }
@@ -78,7 +80,7 @@ fn wanted_args(scan: &Scan, wanted: &Values) -> Vec<Value> {
 }
 
 /// The arguments whose inputs of the body are in a set.
-fn args_of(scan: &Scan, inside: &Values) -> Vec<Value> {
+fn args_of<D>(scan: &Scan<D>, inside: &Values) -> Vec<Value> {
     scan.bound().filter(|(input, _)| inside.contains(input)).map(|(_, arg)| arg).collect()
 }
 
@@ -122,7 +124,7 @@ fn is_contraction(op: &Op) -> bool {
 }
 
 /// A loop that ends on a condition, and that a gradient would have to pass through.
-pub fn obstacle(graph: &Graph, active: &Values, wanted: &Values) -> Option<Origin> {
+pub fn obstacle<D: Extent>(graph: &Graph<D>, active: &Values, wanted: &Values) -> Option<Origin> {
     graph.insts.iter().find_map(|inst| {
         let scan = Scan::of(inst)?;
         if !inst.results.iter().any(|v| active.contains(v) && wanted.contains(v)) {

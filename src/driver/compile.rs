@@ -7,6 +7,7 @@ use crate::codegen::{self, CodegenOptions, Compiled};
 use crate::diag::{Code, Diagnostic};
 use crate::lane::Target;
 use crate::lower::{self, Problem};
+use crate::ops::Extent;
 use crate::ops::dim::{Bindings, Dim};
 use crate::passes;
 use crate::runtime::{Executable, Pool, RunOptions, StateStore};
@@ -157,7 +158,15 @@ pub fn tensor(graph: &Graph<Dim>, bindings: &Bindings) -> Result<Graph, Diagnost
 
 pub fn differentiated(graph: Graph) -> Result<Graph, Diagnostic> {
     let graph = passes::run(graph, passes::GRAD).map_err(|e| internal("autodiff", &e))?;
-    autodiff::refused(&graph).map_or(Ok(graph), |refused| Err(through_condition(&refused)))
+    match refusal(&graph) {
+        Some(error) => Err(error),
+        None => Ok(graph),
+    }
+}
+
+/// Why the gradients of a graph cannot be taken.
+pub fn refusal<D: Extent>(graph: &Graph<D>) -> Option<Diagnostic> {
+    autodiff::refused(graph).map(|refused| through_condition(&refused))
 }
 
 pub fn optimized(graph: Graph) -> Result<Graph, Diagnostic> {

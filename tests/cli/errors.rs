@@ -29,23 +29,35 @@ fn usage() {
     nnc(&["--help"]).code(0);
 }
 
-/// One line a diagnostic in the `.expect` beside the program: code, line and column of the first label.
-#[test]
-fn five_mistakes_give_five_diagnostics() {
+/// Checks a program of `suite/check`, and gives its path. One line a diagnostic in the `.expect` beside it: code, line
+/// and column of the first label.
+#[track_caller]
+fn as_expected(name: &str) -> String {
     let folder = Path::new(repository()).join("tests/suite/check");
-    let program = folder.join("five_mistakes.nn").display().to_string();
+    let program = folder.join(format!("{name}.nn")).display().to_string();
     let ran = nnc(&[&["check", program.as_str()], &JSON[..]].concat()).code(1);
     let line = |d: &serde_json::Value| {
         let at = &d["labels"][0];
         format!("{} {}:{}", d["code"].as_str().unwrap_or_default(), at["line"], at["column"])
     };
     let found: Vec<String> = ran.json().iter().map(line).collect();
-    let expected = std::fs::read_to_string(folder.join("five_mistakes.expect")).expect("readable");
+    let expected = std::fs::read_to_string(folder.join(format!("{name}.expect"))).expect("readable");
     assert_eq!(found, expected.lines().collect::<Vec<_>>());
+    program
+}
 
+#[test]
+fn five_mistakes_give_five_diagnostics() {
+    let program = as_expected("five_mistakes");
     let human = nnc(&["check", &program]).code(1);
     assert_eq!(human.stdout, "");
     assert_eq!(human.stderr.matches("five_mistakes.nn:").count(), 5, "{}", human.stderr);
+}
+
+/// A gradient that cannot be taken is no matter of the data.
+#[test]
+fn a_gradient_through_a_condition_is_refused_by_check() {
+    as_expected("while_gradient");
 }
 
 #[test]

@@ -148,9 +148,10 @@ train {
     code(
         363,
         "padding counts",
-        "The rows of a batch are padded to one length. A sum, a mean, a softmax, a scan over that dimension must leave the padding
-out, or the result depends on what else is in the batch: give the mask of the field, or mask the value itself. A causal mask
-will do too.
+        "The rows of a batch are padded to one length. A sum, a mean, a softmax, a product, a scan over that dimension must leave the
+padding out, or the result depends on what else is in the batch: give the mask of the field, or mask the value itself. A
+causal mask will do too. Nor may a value begin at the end of that dimension, as `x[:, -1]` does, where shorter rows have
+padding.
 
 ```nn
 data D from jsonl(\"d.jsonl\") {
@@ -169,7 +170,8 @@ train {
 }
 ```
 
-Pass `x.mask` to the function and write `mean(x, axis: T, mask: mask)`. Where the padding is meant to count, write
-`mean(unmasked(x), axis: T)`.",
+Pass `x.mask` to the function and write `mean(x, axis: T, mask: mask)`; of a product one operand is masked, as in
+`einsum(\"bt, btd -> bd\", where(mask, w, 0.0), x)`. The last element of each row is
+`gather(x, (x.lengths - 1)[:, _], axis: 1)`. Where the padding is meant to count, write `mean(unmasked(x), axis: T)`.",
     ),
 ];

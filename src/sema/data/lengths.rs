@@ -126,13 +126,13 @@ impl Checker {
         let most = length.most.map_or(LONGEST, times);
         let input = Padded::lengths_input(data, &length.name);
         let origin = Origin { layer: None, span: length.span };
+        let dim = symbol.mul(&Dim::Const(multiple as i64));
         let emit = &mut self.graph.emit;
         let lengths = emit.graph.input(input, InputRole::Arg, Type::new(DType::I32, vec![size.clone()]), origin);
         if let Some(symbol) = symbol.as_symbol() {
             emit.ranges.insert(symbol.clone(), (times(length.least), most));
-            emit.ragged.open(symbol.clone(), lengths);
+            emit.ragged.open(symbol.clone(), dim.clone(), lengths);
         }
-        let dim = symbol.mul(&Dim::Const(multiple as i64));
         let bounds = (length.least, length.most);
         BatchLength { padded: Padded { name: length.name.clone(), dim, multiple, least: multiple, bounds }, lengths }
     }

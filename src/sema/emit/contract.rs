@@ -119,6 +119,7 @@ impl Emit {
         let (node, labels) = x;
         let axes: Vec<usize> = (0..labels.len()).filter(|&i| !keep(&labels[i])).collect();
         let kept = labels.into_iter().filter(|c| keep(c)).collect();
+        self.check_padded_sum(node, &axes)?;
         Ok((self.reduce(Reduce::Sum, node, &axes, false)?, kept))
     }
 }

@@ -210,13 +210,17 @@ pub fn missed_path(span: Span, by: Span) -> Boxed {
     .into()
 }
 
-pub fn padding_counts(span: Span, length: &str) -> Boxed {
-    error(
-        363,
-        format!("this goes over `{length}`, padding included"),
-        span,
-        format!("rows shorter than `{length}` are padded, and no mask leaves the padding out"),
-    )
-    .help("give the mask of the field, as in `mean(x, axis: T, mask: tokens.mask)`; `unmasked(x)` says that the padding counts")
-    .into()
+pub fn padding_counts(span: Span, length: &str, help: &str) -> Boxed {
+    let message = format!("this goes over `{length}`, padding included");
+    let label = format!("rows shorter than `{length}` are padded, and no mask leaves the padding out");
+    padding(span, message, label, help)
+}
+
+pub fn padding_is_read(span: Span, length: &str, help: &str) -> Boxed {
+    let message = format!("this begins at the end of `{length}`, in the padding of shorter rows");
+    padding(span, message, format!("rows shorter than `{length}` end before"), help)
+}
+
+fn padding(span: Span, message: String, label: String, help: &str) -> Boxed {
+    error(363, message, span, label).help(format!("{help}; `unmasked(x)` says that the padding counts")).into()
 }

@@ -182,6 +182,7 @@ impl Emit {
         let mut body = Body::new(&self.graph, same.iter().map(|c| (c.inside, c.init)).collect());
         let outputs: Vec<Node> = changed.iter().map(|c| c.next).chain(parts.ys.iter().copied()).collect();
         let consts = body.free_values(&insts, &open.placeholders, &outputs);
+        let read: HashSet<Node> = insts.iter().flat_map(|i| &i.args).chain(&outputs).copied().collect();
 
         body.input("i", open.position);
         for (n, &value) in consts.iter().enumerate() {
@@ -195,11 +196,13 @@ impl Emit {
             body.output(&name, value);
         }
 
-        let args: Vec<Node> =
-            consts.into_iter().chain(changed.iter().map(|c| c.init)).chain(parts.xs.iter().map(|x| x.whole)).collect();
+        let mut args: Vec<Node> = consts.into_iter().chain(changed.iter().map(|c| c.init)).collect();
         if !changed.is_empty() {
-            self.check_padded_axis(&parts.length, &args)?;
+            // A mask that the body goes past leaves nothing out.
+            let used = parts.xs.iter().filter(|x| read.contains(&x.slice)).map(|x| x.whole);
+            self.check_padded_axis(&parts.length, &[&args[..], &used.collect::<Vec<_>>()].concat())?;
         }
+        args.extend(parts.xs.iter().map(|x| x.whole));
         let op = Op::Scan {
             carries: changed.len(),
             xs: parts.xs.len(),

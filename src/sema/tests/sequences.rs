@@ -119,9 +119,106 @@ fn padding_is_minded() {
         "top_k(transpose(scale(x)), 1).values[:, :, 0]",
         "sum(softmax(where(mask[:, :, _], scale(x), -1e9), axis: 1) @ identity(3), axis: 1)",
     ];
-    for body in wrong {
+    refused(&wrong);
+}
+
+fn refused(bodies: &[&str]) {
+    for body in bodies {
         let found = errors("", "", body);
         assert!(found.len() == 1 && found[0].starts_with("E0363"), "{body}: {found:?}");
+    }
+}
+
+/// A contraction is a sum of products: the mask in one operand is enough, and needed.
+#[test]
+fn a_contraction_over_padding_is_minded() {
+    let fine = [
+        "einsum(\"bt, btd -> bd\", masked_softmax(scale(x)[:, :, 0], mask), x)",
+        "einsum(\"bt, btd -> bd\", softmax(where(mask, scale(x)[:, :, 0], -inf)), x)",
+        "einsum(\"bt, btd -> bd\", scale(x)[:, :, 0], where(mask[:, :, _], x, 0.0))",
+        "einsum(\"btd -> bd\", where(mask[:, :, _], scale(x), 0.0))",
+        "(transpose(where(mask[:, :, _], x, 0.0)) @ scale(x))[:, 0]",
+        "(ones([1, T]) @ unmasked(scale(x)))[:, 0]",
+        "mean(softmax(where(mask[:, _, :], scale(x) @ transpose(x), -inf)) @ x, axis: T, mask: mask)",
+        "mean(softmax(where((range(T)[:, _] >= range(T)[_, :])[_], scale(x) @ transpose(x), -inf)) @ x, axis: T, mask: mask)",
+        "sum(softmax(where(mask[:, :, _], scale(x), -inf), axis: 1) * x, axis: 1)",
+        "sum(softmax(where(mask, scale(x)[:, :, 0], -inf))[:, :, _] * x, axis: 1)",
+    ];
+    for body in fine {
+        assert_eq!(errors("", "", body), [] as [&str; 0], "{body}");
+    }
+    refused(&[
+        "einsum(\"bt, btd -> bd\", scale(x)[:, :, 0], x)",
+        "einsum(\"btd -> bd\", scale(x))",
+        "(transpose(scale(x)) @ x)[:, 0]",
+        "(ones([1, T]) @ scale(x))[:, 0]",
+        "mean(sigmoid(scale(x) @ transpose(x)) @ x, axis: T, mask: mask)",
+        "mean(scale(x) @ einsum(\"btd, bte -> bde\", scale(x), x), axis: T, mask: mask)",
+        // Over the numbers of each place, a softmax of zeros is none.
+        "sum(softmax(where(mask[:, :, _], scale(x), 0.0)), axis: 1)",
+    ]);
+}
+
+/// What is counted from the end of a padded axis is padding in all rows but the longest.
+#[test]
+fn the_end_of_a_padded_axis_is_no_place_of_a_row() {
+    let fine = [
+        "mean(scale(x)[:, :-1], axis: 1, mask: mask[:, 1:])",
+        "mean(scale(x)[:, 1:], axis: 1, mask: mask[:, 1:])",
+        "transpose(unmasked(scale(x)))[:, :, -1]",
+        "gather(scale(x), (lengths - 1)[:, _], axis: 1)[:, 0]",
+        "f32(mask[:, -1] and reverse(range(T), axis: 0)[0] > range(T)[-1])[:, _] * scale(x)[:, 0]",
+        "concat(scale(x), zeros([B, 2, 3]), axis: 1)[:, -2]",
+        "reverse(scale(x), axis: -1)[:, 0]",
+    ];
+    for body in fine {
+        assert_eq!(errors("where T >= 2", "", body), [] as [&str; 0], "{body}");
+    }
+    let wrong = [
+        "scale(x)[:, -1]",
+        "scale(x)[:, T - 1]",
+        "mean(x[:, -2:], axis: 1, mask: mask[:, -2:])",
+        "where(mask[:, :, _], x, 0.0)[:, -1]",
+        "(scan xt in x along T { yield tanh(xt) })[:, -1]",
+        "split(x, [T - 1, 1], axis: 1)[1][:, 0]",
+        "reverse(x, axis: 1)[:, 0]",
+    ];
+    for body in wrong {
+        for stages in ["", "|> pad(T, multiple: 4)"] {
+            let found = errors("where T >= 2", stages, body);
+            assert!(found.len() == 1 && found[0].starts_with("E0363"), "{body} {stages}: {found:?}");
+        }
+    }
+}
+
+/// A scan that goes past the mask leaves nothing out.
+#[test]
+fn a_scan_has_to_use_its_mask() {
+    let scan =
+        |next: &str| format!("var h = zeros([B, 3])\nscan (xt, mt) in (scale(x), mask) along T {{ h = {next} }}\nh");
+    assert_eq!(errors("", "", &scan("advance(mt, h + xt, h)")), [] as [&str; 0]);
+    refused(&[&scan("h + xt")]);
+}
+
+/// The help names what the place can do.
+#[test]
+fn the_help_suits_the_operation() {
+    for (body, part) in [
+        ("mean(scale(x), axis: T)", "mask: tokens.mask"),
+        ("softmax(scale(x), axis: 1)[:, 0]", "masked_softmax(x, mask)"),
+        ("f32(argmax(scale(x), axis: 1))", "where(mask, x, -inf)"),
+        ("f32(argmin(scale(x), axis: 1))", "where(mask, x, inf)"),
+        ("sort(scale(x), axis: 1)[:, 0]", "where(mask, x, inf)"),
+        ("sort(scale(x), axis: 1, descending: true)[:, 0]", "where(mask, x, -inf)"),
+        ("einsum(\"btd -> bd\", scale(x))", "where(mask, x, 0.0)"),
+        ("(transpose(x) @ x)[:, 0]", "where(mask, x, 0.0)"),
+        ("var h = x[:, 0]\nscan xt in x along T { h = h + xt }\nh", "advance(mt, next, h)"),
+        ("scale(x)[:, -1]", ".last"),
+        ("reverse(x, axis: 1)[:, 0]", "backward: true"),
+    ] {
+        let (_, _, diags) = run(&program("", "", body), &[]);
+        let help = diags[0].help.clone().unwrap_or_default();
+        assert!(help.contains(part) && help.contains("unmasked(x)"), "{body}: {help}");
     }
 }
 
