@@ -2,7 +2,7 @@
 
 use super::parts::probe_parts;
 use super::{Group, Grouping, Probe, Root, is_leaf, own_kernel, place};
-use crate::ops::Op;
+use crate::ops::{Op, Type};
 use crate::schedule::context::Context;
 use crate::tensor::Value;
 use std::collections::{BTreeSet, HashMap};
@@ -47,8 +47,12 @@ fn take_over(
     let mut taken = HashMap::new();
     for (new, old) in cx.updates.iter().copied().chain(successors(cx, groups, stored)) {
         let Some(&at) = group_of.get(&new) else { continue };
-        let same = cx.ty(new) == cx.ty(old) && !taken.contains_key(&new) && !taken.values().any(|v| *v == old);
-        if !same || is_output(cx, old) || !reads_own_elements(cx, &groups[at], &probes[at], new, old) {
+        let free = !taken.contains_key(&new) && !taken.values().any(|v| *v == old);
+        if !free
+            || !lie_alike(cx.ty(new), cx.ty(old))
+            || is_output(cx, old)
+            || !reads_own_elements(cx, &groups[at], &probes[at], new, old)
+        {
             continue;
         }
         let readers: Vec<usize> = (0..groups.len()).filter(|g| *g != at && groups[*g].reads.contains(&old)).collect();
@@ -59,6 +63,11 @@ fn take_over(
         taken.insert(new, old);
     }
     taken
+}
+
+/// Whether an element lies at the same place of both, row by row: axes before the last may be split and merged.
+fn lie_alike(a: &Type, b: &Type) -> bool {
+    a.dtype == b.dtype && a.elements() == b.elements() && a.shape.last() == b.shape.last()
 }
 
 /// The old value itself is a result somewhere, and so must survive.
