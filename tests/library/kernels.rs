@@ -6,7 +6,7 @@ use nnc::lower;
 use nnc::ops::dim::Bindings;
 use nnc::passes::{self, GRAD, OPT};
 use nnc::schedule::print::BufferTable;
-use nnc::schedule::{Item, Options, StepProgram, plan};
+use nnc::schedule::{Arg, Item, Options, StepProgram, plan};
 
 /// The plan of a model's `forward`.
 fn planned(members: &str, params: &str, body: &str) -> StepProgram {
@@ -92,5 +92,17 @@ fn a_large_vocabulary_has_its_logits_once() {
         let most = logits + weights * if params == TIED { 2 } else { 1 } + logits / 50;
         let bytes = program.arena_bytes;
         assert!(bytes <= most, "{loss}: {bytes} bytes, {most} expected\n{}", BufferTable::from(&program));
+    }
+}
+
+/// The product that makes them, the rows that make them gradients, and the two products of those; one more picks labels.
+#[test]
+fn a_large_vocabulary_is_gone_through_few_times() {
+    for (params, loss) in LOSSES {
+        let program = planned("", params, &with_gradients(loss));
+        let large = |arg: &Arg| program.buffers[arg.buffer.0 as usize].elements() > 60 * 32_000;
+        let through = program.launches().into_iter().filter(|l| l.args.iter().any(large));
+        let kernels: Vec<&str> = through.map(|l| program.kernels[l.kernel].name.as_str()).collect();
+        assert!(kernels.len() <= 5, "{loss}: {kernels:?}\n{program}");
     }
 }
