@@ -17,7 +17,7 @@ use super::eval::{Access, Emitter, Home};
 use super::index::{Axis, Coord, Lin};
 use super::kernels::Spot;
 use crate::ops::Op;
-use crate::tensor::Value;
+use crate::tensor::{Inst, Value};
 use crate::tile::Layout;
 use join::Grouper;
 use std::collections::{BTreeSet, HashMap};
@@ -84,7 +84,8 @@ pub struct Grouping {
 pub fn group(cx: &Context) -> Grouping {
     let realised = realise::realise(cx);
     let mut grouper = Grouper::new(cx, &realised);
-    for inst in cx.graph.insts.iter().filter(|i| !is_leaf(&i.op) && realised[i.results[0].0 as usize]) {
+    let computed = |inst: &&Inst| !is_leaf(&inst.op) && realised[inst.results[0].0 as usize];
+    for inst in order::totals_first(cx).into_iter().filter(computed) {
         match inst.op {
             Op::Scan { .. } => grouper.assign_all(inst, Root::Scan),
             Op::Attention { .. } => grouper.assign_all(inst, Root::Attention),

@@ -6,7 +6,8 @@ use nnc::lane::Target;
 use nnc::lower;
 use nnc::ops::dim::Bindings;
 use nnc::passes::{self, GRAD, OPT};
-use nnc::schedule::{Item, Options, StepProgram, loops, plan};
+use nnc::schedule::print::BufferTable;
+use nnc::schedule::{Arg, Item, Options, StepProgram, loops, plan};
 
 /// The plan of a model's `forward`.
 pub fn planned(members: &str, params: &str, body: &str) -> StepProgram {
@@ -63,16 +64,49 @@ fn cross_entropy() {
     check("", params, both, &["rows", "take", "rows"]);
 }
 
+/// Rows of text, a head without a bias, and labels, of which some may not count.
+const HEAD: &str = "h: f32[4, 16, 8], w: f32[8, 32000], labels: i32[4, 16], m: bool[4, 16]";
+const TIED: &str = "h: f32[4, 16, 8], w: f32[32000, 8], labels: i32[4, 16], m: bool[4, 16]";
+
+/// Heads and losses of language models: parameters, and the loss.
+const LOSSES: [(&str, &str); 8] = [
+    ("h: f32[64, 8], w: f32[8, 32000], labels: i32[64]", "cross_entropy(h @ w, labels)"),
+    (HEAD, "cross_entropy(h @ w, labels)"),
+    (HEAD, "cross_entropy(h @ w, labels, mask: m)"),
+    (HEAD, "cross_entropy(h @ w, labels, mask: m, smoothing: 0.1)"),
+    (HEAD, "cross_entropy(h @ w, labels, mask: m, ignore: [0])"),
+    (HEAD, "cross_entropy(h[:, :-1] @ w, labels[:, 1:], mask: m[:, 1:])"),
+    (TIED, "cross_entropy(h @ transpose(w), labels, mask: m)"),
+    (TIED, "cross_entropy((h * 8.0 ** -0.5) @ transpose(w), labels, mask: m)"),
+];
+
+/// The loss and its gradients.
+fn with_gradients(loss: &str) -> String {
+    format!("let l = {loss}\n    let g = grad(l, wrt: [h, w])\n    (l: l, h: g[0], w: g[1])")
+}
+
 #[test]
 fn a_large_vocabulary_has_its_logits_once() {
-    let (rows, width, vocabulary) = (64, 8, 32_000);
-    let params = format!("h: f32[{rows}, {width}], w: f32[{width}, {vocabulary}], labels: i32[{rows}]");
-    let body = "let l = cross_entropy(h @ w, labels)\n    let g = grad(l, wrt: [h, w])\n    (l: l, h: g[0], w: g[1])";
-    let program = planned("", &params, body);
-    let (logits, weights) = (4 * rows * vocabulary, 4 * width * vocabulary);
-    // The logits, the gradient of the weights, which is a result, and the rows.
-    let most = logits + weights + logits / 50;
-    assert!(program.arena_bytes <= most, "{} bytes, {most} expected\n{program}", program.arena_bytes);
+    let (logits, weights) = (4 * 64 * 32_000, 4 * 8 * 32_000);
+    for (params, loss) in LOSSES {
+        let program = planned("", params, &with_gradients(loss));
+        // The logits, the gradient of the weights, which is a result, tied weights transposed, and the rows.
+        let most = logits + weights * if params == TIED { 2 } else { 1 } + logits / 50;
+        let bytes = program.arena_bytes;
+        assert!(bytes <= most, "{loss}: {bytes} bytes, {most} expected\n{}", BufferTable::from(&program));
+    }
+}
+
+/// The product that makes them, the rows that make them gradients, and the two products of those; one more picks labels.
+#[test]
+fn a_large_vocabulary_is_gone_through_few_times() {
+    for (params, loss) in LOSSES {
+        let program = planned("", params, &with_gradients(loss));
+        let large = |arg: &Arg| program.buffers[arg.buffer.0 as usize].elements() > 60 * 32_000;
+        let through = program.launches().into_iter().filter(|l| l.args.iter().any(large));
+        let kernels: Vec<&str> = through.map(|l| program.kernels[l.kernel].name.as_str()).collect();
+        assert!(kernels.len() <= 5, "{loss}: {kernels:?}\n{program}");
+    }
 }
 
 /// Launches in each iteration of a recurrent layer's loops, forwards and backwards.

@@ -1,6 +1,6 @@
 //! Identities of maps and reductions.
 
-use crate::ops::{Binary, DType, Literal, Op, Reduce, Unary};
+use crate::ops::{Binary, Compare, DType, Literal, Op, Reduce, Unary};
 use crate::opt::Rewriter;
 use crate::opt::raise::small_power;
 use crate::tensor::{Inst, Value};
@@ -41,6 +41,7 @@ fn binary(r: &mut Rewriter, op: Binary, x: Value, y: Value) -> Option<Value> {
         Binary::Div if is_number(right, 1.0) => Some(x),
         Binary::Pow => power(r, x, right?),
         Binary::Max | Binary::Min if x == y => Some(x),
+        Binary::And if exclude_each_other(r, x, y) || exclude_each_other(r, y, x) => Some(r.b.zeros_like(x)),
         Binary::And | Binary::Or => logic(op, x, y, left, right),
         _ => None,
     }
@@ -90,6 +91,13 @@ fn logic(op: Binary, x: Value, y: Value, left: Option<Literal>, right: Option<Li
         (_, r) if r == absorbing => Some(y),
         _ => None,
     }
+}
+
+/// What equals something is no NaN. Guards of a factor that turned out to be 1 ask for both.
+fn exclude_each_other(r: &Rewriter, equal: Value, nan: Value) -> bool {
+    let (equal, nan) = (r.def(equal), r.def(nan));
+    let same = nan.op == Op::Compare(Compare::Ne) && nan.args[0] == nan.args[1];
+    same && equal.op == Op::Compare(Compare::Eq) && equal.args.contains(&nan.args[0])
 }
 
 fn select(r: &mut Rewriter, cond: Value, then: Value, otherwise: Value) -> Option<Value> {

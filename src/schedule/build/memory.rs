@@ -52,13 +52,17 @@ pub(super) struct ParamState {
 }
 
 impl Builder {
-    fn param(&mut self, source: Source) -> usize {
-        let known = self.params.iter().position(|p| p.source.spot == source.spot);
-        known.unwrap_or_else(|| {
+    /// The parameter that stands for a place, and the element under its shape: what takes over a buffer may have other
+    /// axes than what lay there before.
+    fn param(&mut self, source: Source, at: &Coord) -> (usize, Coord) {
+        let Some(known) = self.params.iter().position(|p| p.source.spot == source.spot) else {
             let state = ParamState { source, loaded: false, loaded_first: false, stored: false, flat: false };
             self.params.push(state);
-            self.params.len() - 1
-        })
+            return (self.params.len() - 1, at.clone());
+        };
+        let shape = &self.params[known].source.shape;
+        let at = if *shape == source.shape { at.clone() } else { at.reshape(shape) };
+        (known, at)
     }
 
     /// Reads a tile. Where bounds fail the buffer is not touched and the element is `fill`.
@@ -96,8 +100,8 @@ impl Builder {
     fn load_straight(&mut self, source: Source, at: &Coord, bounds: &[Bound], fill: Option<Literal>) -> Value {
         // Bytes widen when they are loaded.
         let dtype = if source.dtype == DType::U8 { DType::I32 } else { source.dtype };
-        let param = self.param(source);
-        let view = self.view(param, at, bounds, fill);
+        let (param, place) = self.param(source, at);
+        let view = self.view(param, &place, bounds, fill);
         let lins: Vec<&Lin> = std::iter::once(&at.flat).chain(bounds.iter().map(|b| &b.lin)).collect();
         let extents = lins.iter().map(|l| self.extents(l)).fold((ONE, ONE), join);
         let mut info = self.place(&[], &lins);
@@ -113,8 +117,8 @@ impl Builder {
     pub fn store(&mut self, source: Source, at: &Coord, value: Value, mode: StoreMode) {
         let collects = mode == StoreMode::And;
         let value = if collects { value } else { self.spread(value, self.extents(&at.flat)) };
-        let param = self.param(source);
-        let view = self.view(param, at, &[], None);
+        let (param, place) = self.param(source, at);
+        let view = self.view(param, &place, &[], None);
         let state = &mut self.params[param];
         state.loaded_first |= collects && !state.stored;
         state.stored = true;

@@ -1,11 +1,47 @@
-//! What each group stores, which inputs are overwritten in place, and the order of launches.
+//! In which order values join groups, what each group stores, which inputs are overwritten in place, and the order of
+//! launches.
 
 use super::parts::probe_parts;
 use super::{Group, Grouping, Probe, Root, is_leaf, own_kernel, place};
-use crate::ops::Op;
+use crate::ops::{Op, Type};
 use crate::schedule::context::Context;
-use crate::tensor::Value;
+use crate::tensor::{Inst, Value};
 use std::collections::{BTreeSet, HashMap};
+
+/// Instructions in the order in which they join groups. Totals that follow from little data alone and that large values
+/// are scaled by, as the number of elements that a mask lets through, come first: a gradient that needs one need not wait
+/// for the loss, and joins the kernel of the rows that it goes through.
+pub fn totals_first<'a>(cx: &Context<'a>) -> Vec<&'a Inst> {
+    let mut first = early_totals(cx);
+    for inst in cx.graph.insts.iter().rev() {
+        if inst.results.iter().any(|r| first[r.0 as usize]) {
+            inst.args.iter().for_each(|a| first[a.0 as usize] = true);
+        }
+    }
+    let (mut order, rest): (Vec<&Inst>, Vec<&Inst>) =
+        cx.graph.insts.iter().partition(|i| i.results.iter().any(|r| first[r.0 as usize]));
+    order.extend(rest);
+    order
+}
+
+/// Values behind small reductions, without any other kernel before them, that a large value reads.
+fn early_totals(cx: &Context) -> Vec<bool> {
+    let is_large = |v: &Value| cx.ty(*v).bytes() >= LARGE;
+    let [mut early, mut total, mut wanted] = [(); 3].map(|_| vec![false; cx.graph.types.len()]);
+    for inst in &cx.graph.insts {
+        let sums = matches!(inst.op, Op::Reduce { .. });
+        let follows = (sums || !own_kernel(&inst.op)) && inst.args.iter().all(|a| early[a.0 as usize]);
+        let of_total = sums || inst.args.iter().any(|a| total[a.0 as usize]);
+        for result in &inst.results {
+            early[result.0 as usize] = is_leaf(&inst.op) || follows && !is_large(result);
+            total[result.0 as usize] = early[result.0 as usize] && of_total;
+        }
+        if inst.results.iter().any(is_large) {
+            inst.args.iter().for_each(|a| wanted[a.0 as usize] |= total[a.0 as usize]);
+        }
+    }
+    wanted
+}
 
 pub fn finish(cx: &Context, mut groups: Vec<Group>, group_of: HashMap<Value, usize>, realised: Vec<bool>) -> Grouping {
     let mut stored: BTreeSet<Value> = cx.outputs().filter(|v| !is_leaf(cx.op(*v))).collect();
@@ -47,8 +83,12 @@ fn take_over(
     let mut taken = HashMap::new();
     for (new, old) in cx.updates.iter().copied().chain(successors(cx, groups, stored)) {
         let Some(&at) = group_of.get(&new) else { continue };
-        let same = cx.ty(new) == cx.ty(old) && !taken.contains_key(&new) && !taken.values().any(|v| *v == old);
-        if !same || is_output(cx, old) || !reads_own_elements(cx, &groups[at], &probes[at], new, old) {
+        let free = !taken.contains_key(&new) && !taken.values().any(|v| *v == old);
+        if !free
+            || !lie_alike(cx.ty(new), cx.ty(old))
+            || is_output(cx, old)
+            || !reads_own_elements(cx, &groups[at], &probes[at], new, old)
+        {
             continue;
         }
         let readers: Vec<usize> = (0..groups.len()).filter(|g| *g != at && groups[*g].reads.contains(&old)).collect();
@@ -59,6 +99,11 @@ fn take_over(
         taken.insert(new, old);
     }
     taken
+}
+
+/// Whether an element lies at the same place of both, row by row: axes before the last may be split and merged.
+fn lie_alike(a: &Type, b: &Type) -> bool {
+    a.dtype == b.dtype && a.elements() == b.elements() && a.shape.last() == b.shape.last()
 }
 
 /// The old value itself is a result somewhere, and so must survive.
