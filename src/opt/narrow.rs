@@ -7,10 +7,12 @@
 //! - *need*, backward: nobody looks at elements beyond it (what a slice or a window leaves out).
 //!
 //! The rebuilt graph holds each value up to the smaller of the two, its *extent*. A consumer that wants less slices,
-//! one that wants more (of zeros) pads. So slices move up through maps, windows and convolutions, and pads move down.
+//! one that wants more (of zeros) pads. So slices move up through maps, products, windows and convolutions, and pads move
+//! down: logits whose last position has no label are not computed there.
 //! Zeros here are strong: a product with a structural zero is zero.
 
 mod extent;
+mod product;
 mod rows;
 #[cfg(test)]
 mod tests;

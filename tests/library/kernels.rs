@@ -69,13 +69,14 @@ const HEAD: &str = "h: f32[4, 16, 8], w: f32[8, 32000], labels: i32[4, 16], m: b
 const TIED: &str = "h: f32[4, 16, 8], w: f32[32000, 8], labels: i32[4, 16], m: bool[4, 16]";
 
 /// Heads and losses of language models: parameters, and the loss.
-const LOSSES: [(&str, &str); 8] = [
+const LOSSES: [(&str, &str); 9] = [
     ("h: f32[64, 8], w: f32[8, 32000], labels: i32[64]", "cross_entropy(h @ w, labels)"),
     (HEAD, "cross_entropy(h @ w, labels)"),
     (HEAD, "cross_entropy(h @ w, labels, mask: m)"),
     (HEAD, "cross_entropy(h @ w, labels, mask: m, smoothing: 0.1)"),
     (HEAD, "cross_entropy(h @ w, labels, mask: m, ignore: [0])"),
     (HEAD, "cross_entropy(h[:, :-1] @ w, labels[:, 1:], mask: m[:, 1:])"),
+    (HEAD, "cross_entropy((h @ w)[:, :-1], labels[:, 1:], mask: m[:, 1:])"),
     (TIED, "cross_entropy(h @ transpose(w), labels, mask: m)"),
     (TIED, "cross_entropy((h * 8.0 ** -0.5) @ transpose(w), labels, mask: m)"),
 ];

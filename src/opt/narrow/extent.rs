@@ -1,5 +1,6 @@
 //! The two analyses, support and need, and the extents that follow from them.
 
+use super::product::{Met, Product};
 use super::rows::{is_regular, nearest, reach};
 use crate::ops::{Binary, Literal, Op, Pad, Reduce, Unary, Window};
 use crate::tensor::{Graph, Inst, OutputRole, Value};
@@ -92,8 +93,26 @@ impl Extents {
             Op::Broadcast { axes, .. } => self.spread(inst, axes, shape),
             Op::Pad { pads } if pads.iter().all(is_high_pad) && self.zeros.contains(&inst.args[1]) => of(0).clone(),
             op if is_scatter(op) => self.reached(inst, 0, shape),
+            Op::Dot { .. } => self.of_product(inst, shape.clone()),
             _ => shape.clone(),
         }
+    }
+
+    /// The support of a product.
+    fn of_product(&self, inst: &Inst, mut extent: Extent) -> Extent {
+        for side in 0..2 {
+            for (support, met) in self.support[&inst.args[side]].iter().zip(self.axes(inst, side)) {
+                if let Met::Result(axis) = met {
+                    extent[axis] = extent[axis].min(*support);
+                }
+            }
+        }
+        extent
+    }
+
+    fn axes(&self, inst: &Inst, side: usize) -> Vec<Met> {
+        let [rank, left] = [side, 0].map(|i| self.shape(inst.args[i]).len());
+        Product::of(&inst.op).map_or(vec![], |product| product.axes(side, rank, left))
     }
 
     fn spread(&self, inst: &Inst, axes: &[usize], shape: &Extent) -> Extent {
@@ -197,8 +216,19 @@ impl Extents {
             Op::ConvWeightGrad { .. } => spatial(self.dense(inst.args[1])),
             Op::WindowScatter { .. } | Op::WindowSumGrad { .. } => spatial(self.dense(inst.args[0])),
             Op::ConvInputGrad { .. } if i == 0 => spatial(self.dense(inst.args[0])),
+            Op::Dot { .. } => self.factor(inst, i, extent),
             _ => full.clone(),
         }
+    }
+
+    /// What a product of this extent takes of a side.
+    fn factor(&self, inst: &Inst, side: usize, extent: &Extent) -> Extent {
+        let [own, other] = [side, 1 - side].map(|i| self.dense(inst.args[i]));
+        let wanted = |(axis, met): (usize, Met)| match met {
+            Met::Result(place) => extent[place],
+            Met::Contracted(partner) => own[axis].min(other[partner]),
+        };
+        self.axes(inst, side).into_iter().enumerate().map(wanted).collect()
     }
 
     /// A sum may leave out zeros; other reductions look at everything.
@@ -232,7 +262,7 @@ fn is_scatter(op: &Op) -> bool {
 /// Results of the operation can be cut short on this axis.
 fn is_flexible(op: &Op, axis: usize) -> bool {
     match op {
-        Op::Broadcast { .. } | Op::Transpose { .. } | Op::Reduce { .. } | Op::Slice { .. } => true,
+        Op::Broadcast { .. } | Op::Transpose { .. } | Op::Reduce { .. } | Op::Slice { .. } | Op::Dot { .. } => true,
         Op::Pad { pads } => pads.iter().all(is_high_pad),
         _ if is_gather(op) => axis == 1 || axis == 2,
         _ => op.is_map(),

@@ -81,6 +81,31 @@ fn a_pool_that_drops_rows_narrows_the_net() {
     assert_eq!(sizes(|op| matches!(op, Op::Slice { .. })), [26]);
 }
 
+/// The last of five positions is looked at in no product, neither of the batch's matrices with one nor of its own.
+#[test]
+fn positions_that_nobody_looks_at_are_not_multiplied() {
+    let dot = |batch: &[usize], lhs: &[usize], rhs: &[usize]| Op::Dot {
+        lhs_batch: batch.to_vec(),
+        rhs_batch: batch.to_vec(),
+        lhs_contract: lhs.to_vec(),
+        rhs_contract: rhs.to_vec(),
+    };
+    let graph = program(&[&[2, 5, 3], &[3, 7], &[2, 3, 7]], |b, args| {
+        let y = b.op(dot(&[], &[2], &[0]), &[args[0], args[1]], Type::new(DType::F32, vec![2, 5, 7]));
+        let z = b.op(dot(&[0], &[2], &[1]), &[args[0], args[2]], Type::new(DType::F32, vec![2, 5, 7]));
+        let sum = b.mul(y, z);
+        let seen = b.slice(sum, &[0, 0, 0], &[2, 4, 7], &[1; 3]);
+        let squares = b.mul(seen, seen);
+        let loss = b.sum(squares, &[0, 1, 2]);
+        let types = args.iter().map(|v| b.ty(*v)).collect();
+        b.graph.push(Op::Grad, [&[loss], args].concat(), types, Origin::default())
+    });
+    let graph = optimized(graph, &[passes::GRAD, passes::OPT].concat());
+    let dots = graph.insts.iter().filter(|inst| matches!(inst.op, Op::Dot { .. }));
+    let five = dots.flat_map(|i| i.args.iter().chain(&i.results)).filter(|v| graph.ty(**v).shape.contains(&5));
+    assert_eq!(five.count(), 0, "{:?}", names(&graph));
+}
+
 /// A strided convolution that skips a row does not slice what another branch needs whole.
 #[test]
 fn a_skipped_row_costs_nothing() {
