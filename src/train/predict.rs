@@ -64,7 +64,8 @@ impl<'a> Cuts<'a> {
         let symbolic = self.phase.graph.outputs.iter().find(|o| o.name == name).map(|o| self.phase.graph.ty(o.value));
         let cut = |(axis, &size): (usize, &usize)| {
             let dim = symbolic.map(|ty| &ty.shape[axis]);
-            let apart = |p: &Padded| dim.and_then(|d| d.sub(&p.dim).known());
+            // What is longer has something beside the row, maybe behind the padding: it is shown whole.
+            let apart = |p: &Padded| dim.and_then(|d| d.sub(&p.dim).known()).filter(|apart| *apart <= 0);
             let found = self.phase.padded.iter().zip(&self.lengths).find_map(|(p, l)| Some((apart(p)?, l[row])));
             found.map_or(size, |(apart, length)| (length as i64 + apart).clamp(0, size as i64) as usize)
         };

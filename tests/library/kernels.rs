@@ -103,10 +103,10 @@ fn a_large_vocabulary_has_its_logits_once() {
 fn a_large_vocabulary_is_gone_through_few_times() {
     for (params, loss) in LOSSES {
         let program = planned("", params, &with_gradients(loss));
-        let large = |arg: &Arg| program.buffers[arg.buffer.0 as usize].elements() > 60 * 32_000;
+        let large = |arg: &Arg| program.buffers[arg.buffer.0 as usize].elements() >= 60 * 32_000;
         let through = program.launches().into_iter().filter(|l| l.args.iter().any(large));
         let kernels: Vec<&str> = through.map(|l| program.kernels[l.kernel].name.as_str()).collect();
-        assert!(kernels.len() <= 5, "{loss}: {kernels:?}\n{program}");
+        assert!((4..=5).contains(&kernels.len()), "{loss}: {kernels:?}\n{program}");
     }
 }
 

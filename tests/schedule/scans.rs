@@ -370,3 +370,41 @@ fn scans_in_a_row() {
         });
     }
 }
+
+/// New and old values of a carry share its history: a large value made of the one must not be written over the other.
+#[test]
+fn histories_are_not_taken_over() {
+    let [length, rows, units] = [128, 16, 130];
+    let inputs = [floats(&[length, rows, units], 1), floats(&[rows, units], 2), floats(&[units, 2], 3)];
+    case(&inputs, |b, v| {
+        let args = ScanArgs { consts: &[], inits: &v[1..2], xs: &v[..1] };
+        let stacked = b.scan(Loop::over(length), args, |b, s| {
+            let sum = b.add(s.carries[0], s.slices[0]);
+            let h = b.unary(Unary::Tanh, sum);
+            [vec![h], vec![h, s.carries[0]]]
+        });
+        let grown = b.unary(Unary::Exp, stacked[1]);
+        let grown = b.reshape(grown, &[length * rows, units]);
+        let product = dot(b, grown, v[2]);
+        let product = b.reshape(product, &[length, rows, 2]);
+        let before = b.slice(stacked[2], &[0, 0, 0], &[length, rows, 2], &[1, 1, 1]);
+        vec![b.add(product, before)]
+    });
+}
+
+/// A loop begins with what another one ended with, a large value: the first carry keeps the place that its loop gave it.
+#[test]
+fn a_first_carry_takes_no_place() {
+    let inputs = [floats(&[1, 512, 520], 1), floats(&[512, 520], 2)];
+    case(&inputs, |b, v| {
+        let run = |b: &mut Builder, first: Value| {
+            let args = ScanArgs { consts: &[], inits: &[first], xs: &v[..1] };
+            b.scan(Loop::over(1), args, |b, s| {
+                let sum = b.add(s.carries[0], s.slices[0]);
+                [vec![b.unary(Unary::Tanh, sum)], vec![]]
+            })[0]
+        };
+        let first = run(b, v[1]);
+        vec![run(b, first)]
+    });
+}

@@ -5,6 +5,8 @@ use super::parts::probe_parts;
 use super::{Group, Grouping, Probe, Root, is_leaf, own_kernel, place};
 use crate::ops::{Op, Type};
 use crate::schedule::context::Context;
+use crate::schedule::legalize::histories;
+use crate::tensor::scan::Scan;
 use crate::tensor::{Inst, Value};
 use std::collections::{BTreeSet, HashMap};
 
@@ -111,9 +113,22 @@ fn is_output(cx: &Context, value: Value) -> bool {
     cx.outputs().any(|v| v == value)
 }
 
+/// Values whose place a loop chooses or shares: first carries, and the histories of carries, of which two may be the same
+/// memory, a slice apart.
+fn placed_by_loops(cx: &Context) -> BTreeSet<Value> {
+    let scans = cx.graph.insts.iter().filter_map(Scan::of);
+    let placed = scans.flat_map(|scan| {
+        let kept = histories(&scan).into_iter().flat_map(|h| [h.new, h.old]).flatten().map(|y| scan.ys[y]);
+        scan.inits.iter().copied().chain(kept).collect::<Vec<_>>()
+    });
+    placed.collect()
+}
+
 /// Pairs of large values of which one kernel stores the first and reads the second.
 fn successors(cx: &Context, groups: &[Group], stored: &BTreeSet<Value>) -> Vec<(Value, Value)> {
-    let is_large = |v: &&Value| stored.contains(v) && cx.ty(**v).bytes() >= LARGE && !is_output(cx, **v);
+    let placed = placed_by_loops(cx);
+    let is_free = |v: &Value| stored.contains(v) && !placed.contains(v) && !is_output(cx, *v);
+    let is_large = |v: &&Value| cx.ty(**v).bytes() >= LARGE && is_free(v);
     let of_group = |group: &Group| {
         let old: Vec<Value> = group.reads.iter().filter(is_large).copied().collect();
         let new: Vec<Value> = group.values.iter().filter(is_large).copied().collect();

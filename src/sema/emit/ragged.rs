@@ -11,7 +11,7 @@
 
 use super::{Checked, Emit, error};
 use crate::ops::dim::{Dim, Symbol};
-use crate::ops::{Extent, Op, Type};
+use crate::ops::{Extent, Op, Reduce, Type, Unary};
 use crate::tensor::{Graph, Inst, Value as Node};
 use std::collections::{HashMap, HashSet};
 
@@ -190,12 +190,19 @@ fn keeps_places(inst: &Inst<Dim>, symbol: &Symbol) -> bool {
     }
 }
 
-/// A total over the padded dimension to which the results of a body relate each place.
+/// A total over the padded dimension to which the results of a body relate each place: the largest, or a sum of
+/// exponentials, to which what was masked adds nothing. A mean of other numbers would move the masked places, too.
 fn is_total(inst: &Inst<Dim>, body: &Graph<Dim>, symbol: &Symbol) -> bool {
-    let Op::Reduce { axes, .. } = &inst.op else { return false };
+    let Op::Reduce { op, axes } = &inst.op else { return false };
     let ty = body.ty(inst.args[0]);
     let along = axes.iter().all(|&a| ty.shape[a].symbols().contains(symbol));
-    along && body.outputs.iter().all(|o| body.ty(o.value).rank() == ty.rank())
+    let summed = body.insts.iter().find(|i| i.results.contains(&inst.args[0])).map(|i| &i.op);
+    let stays = match op {
+        Reduce::Max => true,
+        Reduce::Sum => matches!(summed, Some(Op::Unary(Unary::Exp) | Op::Select)),
+        _ => false,
+    };
+    along && stays && body.outputs.iter().all(|o| body.ty(o.value).rank() == ty.rank())
 }
 
 /// The dimensions of the first argument that an operation mixes, the padding with the rest.

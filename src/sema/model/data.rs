@@ -236,7 +236,7 @@ impl Padded {
 
     /// The declaration allows rows of one multiple more than the least size.
     pub fn can_grow(&self) -> bool {
-        self.bounds.1.is_none_or(|most| self.least + self.multiple <= most)
+        self.bounds.1.is_none_or(|most| self.least + self.multiple <= most.next_multiple_of(self.multiple))
     }
 
     /// The name of the input with the lengths of the rows, i32[B].

@@ -156,6 +156,8 @@ fn a_contraction_over_padding_is_minded() {
         "mean(scale(x) @ einsum(\"btd, bte -> bde\", scale(x), x), axis: T, mask: mask)",
         // Over the numbers of each place, a softmax of zeros is none.
         "sum(softmax(where(mask[:, :, _], scale(x), 0.0)), axis: 1)",
+        // A mean moves the masked places, too.
+        "sum(standardize(where(mask[:, :, _], scale(x), 0.0), [1], 1e-5).y, axis: 1)",
     ]);
 }
 
