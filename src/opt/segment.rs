@@ -9,7 +9,7 @@
 //! Loops that no gradient passes through are divided as well: they need no more memory than the others.
 
 use super::{in_regions, rewrite};
-use crate::ops::{Binary, DType, Op};
+use crate::ops::{DType, Op};
 use crate::tensor::build::{Builder, Loop, ScanArgs, Step};
 use crate::tensor::scan::Scan;
 use crate::tensor::{Graph, Value};
@@ -50,8 +50,8 @@ fn over_segments(b: &mut Builder, scan: &Scan, steps: usize, segments: usize, fi
     let how = Loop { length: segments, reverse: scan.reverse, while_carry: false, checkpoint: Some(1) };
     let args = ScanArgs { consts: scan.consts, inits: scan.inits, xs: &xs };
     let mut results = b.scan(how, args, |b, step| {
-        let start = scaled(b, step.position, steps);
-        let from = shifted(b, start, first);
+        let start = b.scale(step.position, steps as f64);
+        let from = b.shift(start, first as f64);
         let mut next = part(b, scan, steps, from, step);
         let ys = next.split_off(scan.inits.len());
         [next, ys]
@@ -83,16 +83,6 @@ fn part(b: &mut Builder, scan: &Scan, steps: usize, from: Value, of: &Step) -> V
         let ys = next.split_off(scan.inits.len());
         [next, ys]
     })
-}
-
-fn scaled(b: &mut Builder, x: Value, by: usize) -> Value {
-    let factor = b.scalar(by as f64, DType::I32);
-    b.binary(Binary::Mul, x, factor)
-}
-
-fn shifted(b: &mut Builder, x: Value, by: usize) -> Value {
-    let offset = b.scalar(by as f64, DType::I32);
-    b.add(x, offset)
 }
 
 fn rows(b: &mut Builder, x: Value, from: usize, count: usize) -> Value {

@@ -106,24 +106,18 @@ fn choices_and_casts() {
         b.select(not, x[0], x[1])
     };
     check(&[&[3], &[3]], negated, &["Compare", "Select"]);
-    let guarded = |b: &mut Builder, x: &[Value]| {
-        let zero = b.zeros_like(x[0]);
-        let is_zero = b.compare(Compare::Eq, x[0], zero);
-        let is_nan = b.compare(Compare::Ne, x[0], x[0]);
+    // x, guarded by the questions whether a factor is zero and whether x is no number.
+    let guarded = |b: &mut Builder, x: Value, factor: Value| {
+        let zero = b.zeros_like(x);
+        let is_zero = b.compare(Compare::Eq, factor, zero);
+        let is_nan = b.compare(Compare::Ne, x, x);
         let both = b.binary(Binary::And, is_zero, is_nan);
-        b.select(both, zero, x[0])
+        b.select(both, zero, x)
     };
-    check(&[&[3]], guarded, &[]);
+    check(&[&[3]], |b, x| guarded(b, x[0], x[0]), &[]);
     // The guard of a product with a factor asks two values.
-    let product = |b: &mut Builder, x: &[Value]| {
-        let zero = b.zeros_like(x[0]);
-        let is_zero = b.compare(Compare::Eq, x[1], zero);
-        let is_nan = b.compare(Compare::Ne, x[0], x[0]);
-        let both = b.binary(Binary::And, is_zero, is_nan);
-        b.select(both, zero, x[0])
-    };
     let kept = ["Const", "Broadcast", "Compare", "Compare", "And", "Select"];
-    check(&[&[3], &[3]], product, &kept);
+    check(&[&[3], &[3]], |b, x| guarded(b, x[0], x[1]), &kept);
     let through = |b: &mut Builder, x: &[Value]| {
         let wide = b.cast(x[0], DType::F64);
         b.cast(wide, DType::F32)
